@@ -1,0 +1,65 @@
+# `make run` shows the loop healing a sick patient; `make test` runs every test. Both need Python 3.11 or newer only.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint check bench tools
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+help:
+	@echo 'make run     start everything with a patient that falls ill, and watch it being healed'
+	@echo 'make test    run every test'
+	@echo 'make check   format, lint, types, imports, tests: what CI runs'
+	@echo 'make bench   run the benchmarks'
+	@echo 'make tools   find or unpack Prometheus and Alertmanager'
+	@echo 'make setup   make .venv with everything for development'
+
+# The first Python that is new enough and can make a virtual environment.
+$(BIN)/python:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	  if command -v $$python >/dev/null 2>&1 && \
+	     $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    if $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	      echo "making $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); \
+	    fi; without_venv=$$python; \
+	  fi; \
+	done; \
+	if [ -n "$$without_venv" ]; then \
+	  echo "$$without_venv cannot make virtual environments; install its venv module (Debian: apt install python3-venv)" >&2; \
+	else \
+	  echo 'no Python 3.11 or newer on PATH; install one (Debian: apt install python3 python3-venv)' >&2; \
+	fi; exit 1
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo 'installing what selfheal needs'
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo 'installing what selfheal and its tests need'
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+setup: $(VENV)/.installed-dev
+
+run: $(VENV)/.installed
+	@exec $(BIN)/selfheal up --demo
+
+tools: $(VENV)/.installed
+	@$(BIN)/python -m selfheal.stack.tools
+
+test: setup tools
+	@$(BIN)/python -m pytest
+
+lint: setup tools
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: setup tools
+	$(BIN)/python -m benchmarks.loop
+	$(BIN)/python -m benchmarks.storm --alerts 10000
+	$(BIN)/python -m benchmarks.crash --kills 50

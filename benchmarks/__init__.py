@@ -1,0 +1,1 @@
+"""Measurements against named peers and limits; each prints its figures and, as the last line, one JSON object."""

@@ -1,0 +1,294 @@
+"""A real Prometheus, a real Alertmanager and a real remediator on loopback, with gauges that the measurer sets.
+
+Used by the benchmarks and by the tests that need the whole path; it starts processes and ends each of them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from selfheal.stack.tools import default_folder, provide
+
+HOOK_TOKEN = "hook-token-for-measuring"
+API_TOKEN = "api-token-for-measuring"
+HOST = "bench"
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody on loopback listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0, pause: float = 0.05) -> Any:
+    """Return the first true value of `condition`. Raise TimeoutError after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"{condition} did not come true in {seconds} s")
+        time.sleep(pause)
+
+
+class Gauges:
+    """A scrape target whose page is whatever `text` holds."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.answering = True
+        gauges = self
+
+        class Page(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if not gauges.answering:
+                    self.send_error(503)
+                    return
+                body = gauges.text.encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1})
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering and free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Rig:
+    """The parts around a remediator, and the remediator itself as a child that may be killed and started again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rules: str,
+        *,
+        scrape: str = "1s",
+        playbooks: Sequence[str],
+        limits: str = "",
+        policy: str = "",
+    ) -> None:
+        self.folder = folder
+        self.gauges = Gauges()
+        self.instance = f"127.0.0.1:{self.gauges.port}"
+        self.prometheus_port, self.alertmanager_port, self.port = free_port(), free_port(), free_port()
+        self._children: list[subprocess.Popen[bytes]] = []
+        self.remediator: subprocess.Popen[bytes] | None = None
+        self._write(rules, scrape, playbooks, limits, policy)
+
+    def _write(self, rules: str, scrape: str, playbooks: Sequence[str], limits: str, policy: str) -> None:
+        folder = self.folder
+        (folder / "playbooks").mkdir(parents=True)
+        for number, text in enumerate(playbooks):
+            (folder / "playbooks" / f"{number}.yml").write_text(text, "utf-8")
+        (folder / "rules.yml").write_text(rules, "utf-8")
+        self._private("hook.token", HOOK_TOKEN)
+        self._private("api.token", API_TOKEN)
+        self._private("policy.yml", policy or "process_groups: []\n")
+        (folder / "remediator.yml").write_text(
+            f"""state: {folder}/state
+prometheus: {{url: "http://127.0.0.1:{self.prometheus_port}", scrape_interval: {scrape}}}
+alertmanagers: [{{url: "http://127.0.0.1:{self.alertmanager_port}"}}]
+hosts: {{{HOST}: {{instances: ["{self.instance}"]}}}}
+playbooks: ["playbooks/*.yml"]
+policy: policy.yml
+highest_mode: auto
+hook: {{token_file: hook.token}}
+api: {{token_file: api.token}}
+reconcile: 5s
+{limits}
+""",
+            "utf-8",
+        )
+        (folder / "prometheus.yml").write_text(
+            f"""global: {{scrape_interval: {scrape}, evaluation_interval: 1s}}
+rule_files: [{folder}/rules.yml]
+alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{self.alertmanager_port}"]}}]}}]}}
+scrape_configs:
+  - {{job_name: gauges, static_configs: [{{targets: ["{self.instance}"]}}]}}
+""",
+            "utf-8",
+        )
+        (folder / "alertmanager.yml").write_text(
+            f"""route:
+  receiver: selfheal
+  group_by: [alertname, instance]
+  group_wait: 0s
+  group_interval: 1s
+  repeat_interval: 5m
+receivers:
+  - name: selfheal
+    webhook_configs:
+      - url: http://127.0.0.1:{self.port}/hooks/alertmanager
+        http_config: {{authorization: {{credentials_file: {folder}/hook.token}}}}
+""",
+            "utf-8",
+        )
+
+    def _private(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.touch(0o600)
+        path.write_text(text, "utf-8")
+
+    def start(self, *, deliver: bool = True) -> None:
+        """Start Prometheus and Alertmanager; with `deliver`, alerts go on to the remediator by themselves."""
+        tools = provide(default_folder(), lambda _line: None)
+        if not deliver:
+            config = self.folder / "prometheus.yml"
+            lines = config.read_text("utf-8").splitlines()
+            config.write_text("\n".join(line for line in lines if not line.startswith("alerting")) + "\n", "utf-8")
+        self._spawn(
+            tools["prometheus"].path,
+            tools["prometheus"].folder,
+            f"--config.file={self.folder}/prometheus.yml",
+            f"--storage.tsdb.path={self.folder}/tsdb",
+            f"--web.listen-address=127.0.0.1:{self.prometheus_port}",
+            "--log.level=error",
+        )
+        self._spawn(
+            tools["alertmanager"].path,
+            tools["alertmanager"].folder,
+            f"--config.file={self.folder}/alertmanager.yml",
+            f"--storage.path={self.folder}/alertmanager",
+            f"--web.listen-address=127.0.0.1:{self.alertmanager_port}",
+            "--cluster.listen-address=",
+            "--log.level=error",
+        )
+        for port in (self.prometheus_port, self.alertmanager_port):
+            until(partial(self._answers, port, "/-/ready"))
+
+    def _spawn(self, binary: Path, folder: Path | None, *flags: str) -> None:
+        log = (self.folder / f"{binary.name}.log").open("ab")
+        with log:
+            self._children.append(
+                subprocess.Popen([str(binary), *flags], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            )
+
+    def start_remediator(self, *flags: str, wait: bool = True) -> float:
+        """Start the remediator with test actions; return the seconds until it was ready."""
+        log = (self.folder / "remediator.log").open("ab")
+        begun = time.monotonic()
+        with log:
+            self.remediator = subprocess.Popen(
+                [
+                    sys.executable, "-m", "benchmarks.subject",
+                    "--config.file", str(self.folder / "remediator.yml"),
+                    "--web.listen-address", f"127.0.0.1:{self.port}",
+                    "--ledger", str(self.folder / "ledger"),
+                    *flags,
+                ],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        if wait:
+            until(lambda: self._answers(self.port, "/-/ready"), 30.0, 0.01)
+        return time.monotonic() - begun
+
+    def stop_remediator(self, number: int = signal.SIGTERM) -> None:
+        """Send `number` to the remediator and wait for its end."""
+        if self.remediator is not None:
+            if self.remediator.poll() is None:
+                os.kill(self.remediator.pid, number)
+            self.remediator.wait(30)
+            self.remediator = None
+
+    def close(self) -> None:
+        """End every process that was started here, by pid."""
+        self.stop_remediator(signal.SIGKILL)
+        for child in self._children:
+            child.kill()
+            child.wait(30)
+        self.gauges.close()
+
+    def _answers(self, port: int, path: str) -> bool:
+        try:
+            return self.get(path, port=port)[0] == 200
+        except OSError:
+            return False
+
+    def get(self, path: str, *, port: int | None = None) -> tuple[int, bytes]:
+        """Return status and body of a GET with the API's token."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {API_TOKEN}"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def api(self, path: str) -> Any:
+        """Return the API's JSON answer. Raise AssertionError if it is not 200."""
+        status, body = self.get(path)
+        assert status == 200, (status, body)
+        return json.loads(body)
+
+    def query(self, expression: str) -> list[Any]:
+        """Return the vector that Prometheus answers for `expression` now."""
+        from urllib.parse import quote
+
+        status, body = self.get(f"/api/v1/query?query={quote(expression)}", port=self.prometheus_port)
+        assert status == 200, body
+        return list(json.loads(body)["data"]["result"])
+
+    def deliver(self, *alerts: dict[str, Any]) -> int:
+        """POST a version 4 delivery of `alerts` as Alertmanager would; return the status."""
+        body = json.dumps(payload(alerts)).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("POST", "/hooks/alertmanager", body, hook_headers())
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        finally:
+            connection.close()
+
+
+def hook_headers() -> dict[str, str]:
+    """Return the headers of a delivery."""
+    return {"Authorization": f"Bearer {HOOK_TOKEN}", "Content-Type": "application/json"}
+
+
+def payload(alerts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return a version 4 body for `alerts`."""
+    return {
+        "version": "4", "groupKey": "{}", "truncatedAlerts": 0, "receiver": "selfheal", "status": "firing",
+        "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "alerts": list(alerts),
+    }  # fmt: skip
+
+
+@contextmanager
+def running(rig: Rig) -> Iterator[Rig]:
+    """Close `rig` at the end, whatever happens."""
+    try:
+        yield rig
+    finally:
+        rig.close()

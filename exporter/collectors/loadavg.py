@@ -1,0 +1,32 @@
+"""Load averages of the host."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from exporter.encode import Family, Metric
+from exporter.procfs.host import parse_load_average
+from exporter.settings import Settings
+
+name = "loadavg"
+text = "load averages"
+
+_ONE = Metric("node_load1", "gauge", "1m load average.")
+_FIVE = Metric("node_load5", "gauge", "5m load average.")
+_FIFTEEN = Metric("node_load15", "gauge", "15m load average.")
+
+
+def add_flags(_parser: argparse._ActionsContainer) -> None:
+    """Add nothing: this collector has no settings."""
+
+
+def create(settings: Settings) -> Callable[[], list[Family]]:
+    """Return the function that reads `/proc/loadavg`."""
+    path = settings.paths.procfs / "loadavg"
+
+    def collect() -> list[Family]:
+        load = parse_load_average(path.read_bytes())
+        return [_ONE.only(load.one), _FIFTEEN.only(load.fifteen), _FIVE.only(load.five)]
+
+    return collect

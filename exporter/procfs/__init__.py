@@ -1,0 +1,1 @@
+"""Linux reading and parsing: files below procfs to values; no metric names."""

@@ -1,0 +1,289 @@
+"""The eight panels of the overview: is anything wrong, and is it being dealt with?"""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from grafana.parts import (
+    CRITICAL,
+    OK,
+    QUIET,
+    WARNING,
+    Head,
+    Json,
+    Look,
+    Place,
+    Query,
+    bars,
+    fixed,
+    lines,
+    marks,
+    override,
+    stat,
+    table,
+    variable,
+)
+from selfheal.common.shipped import shipped
+
+CHOSEN = 'job=~"$job", instance=~"$instance"'
+FIRING = f'alertstate="firing", {CHOSEN}'
+
+# a remediation in one of these states is not done: somebody or something still has to move
+IN_PROGRESS = "pending|held|running|undoing|verifying|unknown"
+# ends after an effect: the only ones of which proof was asked
+ASKED = "fixed|expired|recurred|worse|unproven"
+
+
+def panels() -> list[Json]:
+    """Return the panels in reading order."""
+    return [
+        _firing_by_severity(),
+        _targets_down(),
+        _in_progress(),
+        _proven_fixed(),
+        _firing_alerts(),
+        _decisions(),
+        _hosts(),
+        _verdicts(),
+    ]
+
+
+def variables() -> list[Json]:
+    """Return the choices at the top. `up` feeds them because every target has it, whatever its job is called."""
+    return [
+        {
+            "current": {"selected": True, "text": "Selfheal Prometheus", "value": "selfheal-prometheus"},
+            "hide": 0,
+            "includeAll": False,
+            "label": "Data source",
+            "multi": False,
+            "name": "datasource",
+            "options": [],
+            "query": "prometheus",
+            "refresh": 1,
+            "regex": "",
+            "skipUrlSync": False,
+            "type": "datasource",
+        },
+        variable("job", "Job", "label_values(up, job)"),
+        variable("instance", "Instance", 'label_values(up{job=~"$job"}, instance)'),
+    ]
+
+
+def moments() -> list[Json]:
+    """Return the marks on the curves: when an alert became active, when a remediation ended."""
+    return [
+        marks(
+            "Alerts",
+            CRITICAL,
+            f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}",
+            "{{alertname}} on {{instance}}",
+            [7, 8],
+        ),
+        marks(
+            "Remediations",
+            OK,
+            "(selfheal_last_remediation_timestamp_seconds > 0) * 1000",
+            "{{playbook}}: {{verdict}}",
+            [7, 8],
+        ),
+    ]
+
+
+def limit(alert: str) -> str:
+    """Given an alert of `rules/host.yml`, return its threshold for every host, as the rule has it, for what is chosen.
+
+    Raise LookupError if there is no such alert.
+    """
+    groups = yaml.safe_load(shipped("rules", "host.yml").read_text("utf-8"))["groups"]
+    for rule in groups[0]["rules"]:
+        if rule.get("alert") == alert:
+            bracket = str(rule["expr"]).split("group_left () ", 1)[1]
+            chosen = bracket.replace("selfheal:threshold{", 'selfheal:threshold{instance=~"$instance", ')
+            return re.sub(r"\((instance:[a-z_]+:ratio)\)", rf"(\1{{{CHOSEN}}})", chosen)
+    raise LookupError(f"no alert {alert} in rules/host.yml")
+
+
+def _firing_by_severity() -> Json:
+    look = Look(
+        unit="short",
+        overrides=[
+            override("critical", thresholds=_from_one(CRITICAL)),
+            override("high", thresholds=_from_one(CRITICAL)),
+            override("warning", thresholds=_from_one(WARNING)),
+        ],
+    )
+    queries = [
+        Query(f'count(ALERTS{{severity="{severity}", {FIRING}}}) or vector(0)', severity, instant=True)
+        for severity in ("critical", "high", "warning")
+    ]
+    head = Head(
+        1,
+        "Firing alerts by severity",
+        "How many alerts fire now. Normal: 0 everywhere. Otherwise the table below names them, and docs/alerts has a "
+        "page for each.",
+        Place(0, 0, 9, 4),
+    )
+    panel = stat(head, queries, look)
+    panel["options"]["orientation"] = "auto"
+    return panel
+
+
+def _targets_down() -> Json:
+    head = Head(
+        2,
+        "Targets down",
+        "Targets that Prometheus cannot scrape now. Normal: 0. Nothing is known from a target that is down: see "
+        "docs/alerts/TargetDown.md.",
+        Place(9, 0, 5, 4),
+    )
+    queries = [Query(f"count(up{{{CHOSEN}}} == 0) or vector(0)", "down", instant=True)]
+    return stat(head, queries, Look(unit="short", steps=((None, QUIET), (1, CRITICAL))))
+
+
+def _in_progress() -> Json:
+    head = Head(
+        3,
+        "Remediations in progress",
+        "Remediations that have not ended: waiting, held, running, undoing, verifying or of unknown outcome. Normal: "
+        "few, and not for long. If they stay, `selfheal status` says what they wait for.",
+        Place(14, 0, 5, 4),
+    )
+    queries = [Query(f'sum(selfheal_remediations{{state=~"{IN_PROGRESS}"}})', "in progress", instant=True)]
+    look = Look(unit="short", steps=((None, QUIET), (1, OK)), nothing="no remediator")
+    return stat(head, queries, look)
+
+
+def _proven_fixed() -> Json:
+    head = Head(
+        4,
+        "Proven fixed",
+        "Of the repairs in the chosen time of which proof was asked, the share that was proven. What resolved by "
+        "itself or was not asked does not count. Normal: above 90 %. If it sinks, `selfheal runs` shows which did not "
+        "help.",
+        Place(19, 0, 5, 4),
+    )
+    fixed_ = 'sum(increase(selfheal_verdicts_total{verdict="fixed"}[$__range]))'
+    asked = f'sum(increase(selfheal_verdicts_total{{verdict=~"{ASKED}"}}[$__range]))'
+    look = Look(
+        unit="percentunit",
+        steps=((None, CRITICAL), (0.5, WARNING), (0.9, OK)),
+        maximum=1,
+        decimals=0,
+        nothing="no repairs yet",
+    )
+    return stat(head, [Query(f"{fixed_} / ({asked} > 0)", "proven", instant=True)], look)
+
+
+def _firing_alerts() -> Json:
+    head = Head(
+        5,
+        "What fires now",
+        "Every firing alert, where it fires and since when. Normal: empty. docs/alerts has a page for each alert; "
+        "`selfheal why` says what was done about it.",
+        Place(0, 4, 14, 9),
+    )
+    firing = f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}"
+    columns = {
+        "severity": "Severity",
+        "alertname": "Alert",
+        "instance": "Instance",
+        "groupname": "Group",
+        "service": "Service",
+        "directory": "Directory",
+        "Value": "Since",
+    }
+    colours = {
+        "critical": {"color": CRITICAL, "index": 0, "text": "critical"},
+        "high": {"color": CRITICAL, "index": 1, "text": "high"},
+        "warning": {"color": WARNING, "index": 2, "text": "warning"},
+    }
+    look = Look(
+        unit="string",
+        minimum=None,
+        decimals=None,
+        nothing="nothing fires",
+        overrides=[
+            override("Since", unit="dateTimeFromNow"),
+            override(
+                "Severity",
+                mappings=[{"options": colours, "type": "value"}],
+                custom__cellOptions={"type": "color-text"},
+                custom__width=90,
+            ),
+        ],
+    )
+    return table(head, Query(firing, instant=True, table=True), look, columns)
+
+
+def _decisions() -> Json:
+    head = Head(
+        6,
+        "What was decided, and why not",
+        "Decisions in the chosen time by their reason; `allowed` means a remediation ran. Normal: mostly allowed, or "
+        "observe_mode while you watch. Many of one other reason: `selfheal why` shows the alerts it concerns.",
+        Place(14, 4, 10, 9),
+    )
+    counted = "topk(10, sum by (reason) (increase(selfheal_decisions_total[$__range])) > 0)"
+    look = Look(unit="short", steps=((None, OK),), nothing="no decisions yet")
+    return bars(head, [Query(counted, "{{reason}}", instant=True)], look)
+
+
+def _hosts() -> Json:
+    head = Head(
+        7,
+        "CPU and memory of the hosts",
+        "Used share of CPU time and of memory. Dashed: the lowest limit of the hosts shown, at which HostCpuHigh and "
+        "HostMemoryPressure fire. Normal: below the limits. Above: their pages say what to do.",
+        Place(0, 13, 12, 9),
+    )
+    queries = [
+        Query(f"topk(10, instance:cpu_used:ratio{{{CHOSEN}}})", "CPU {{instance}}"),
+        Query(f"topk(10, instance:memory_used:ratio{{{CHOSEN}}})", "memory {{instance}}"),
+        Query(f"min({limit('HostCpuHigh')})", "CPU limit"),
+        Query(f"min({limit('HostMemoryPressure')})", "memory limit"),
+    ]
+    dashed = {"dash": [10, 10], "fill": "dash"}
+    look = Look(
+        unit="percentunit",
+        maximum=1,
+        overrides=[
+            override("CPU limit", color=fixed(WARNING), custom__lineStyle=dashed, custom__fillOpacity=0),
+            override("memory limit", color=fixed(CRITICAL), custom__lineStyle=dashed, custom__fillOpacity=0),
+        ],
+    )
+    return lines(head, queries, look)
+
+
+def _verdicts() -> Json:
+    head = Head(
+        8,
+        "Verdicts of the last hour",
+        "At each moment: the verdicts of the hour before, by kind. Normal: fixed and self_resolved. recurred or "
+        "unproven: the repair does not reach the cause. worse: pause that playbook and look.",
+        Place(12, 13, 12, 9),
+    )
+    colours = {
+        "fixed": OK,
+        "self_resolved": QUIET,
+        "not_asked": "light-blue",
+        "expired": "light-yellow",
+        "recurred": WARNING,
+        "unproven": "orange",
+        "worse": CRITICAL,
+    }
+    look = Look(
+        unit="short",
+        overrides=[override(verdict, color=fixed(colour)) for verdict, colour in colours.items()],
+        nothing="no verdicts yet",
+    )
+    panel = lines(head, [Query("sum by (verdict) (increase(selfheal_verdicts_total[1h]))", "{{verdict}}")], look)
+    panel["fieldConfig"]["defaults"]["custom"]["lineInterpolation"] = "stepAfter"
+    return panel
+
+
+def _from_one(colour: str) -> Json:
+    """Return thresholds that are quiet at 0 and take a colour from 1 on."""
+    return {"mode": "absolute", "steps": [{"color": QUIET, "value": None}, {"color": colour, "value": 1}]}

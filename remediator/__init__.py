@@ -1,0 +1,1 @@
+"""Alerts in, healing out: receive, decide, run, verify, announce. `pipeline.py` is the first file to read."""

@@ -1,0 +1,151 @@
+"""Arguments of actions: read strictly by their types, looked up in the policy, and in one canonical form.
+
+The canonical form is read again before every intent, so reading it must give itself.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from remediator.errors import ConfigError, Problem, Refused
+from remediator.model import Action, Argument, ArgumentType, Json
+from remediator.policy import Policy
+from selfheal.common.durations import parse_duration
+
+LONGEST_TEXT = 256
+"""Bytes of a rendered text."""
+TEMPLATED = frozenset({ArgumentType.TEXT, ArgumentType.GROUP, ArgumentType.ROOT, ArgumentType.SERVICE})
+"""Types in which a template may stand: free text, and lookups whose value must equal one of the policy's."""
+
+_BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|[kK]B|[MGT]B|[KMGT]iB)?")
+_UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def validate(action: Action, raw: Mapping[str, Any], policy: Policy) -> Json:
+    """Given an action and rendered arguments, return them canonical: bytes and seconds as numbers, defaults filled in.
+
+    Raise ConfigError with every fault, Refused if the policy does not permit the group, root or service they name.
+    """
+    faults, values = _read(action, raw, templates=False)
+    if faults:
+        raise ConfigError(faults)
+    for name, argument in action.arguments.items():
+        if values[name] is not None:
+            _look_up(argument.type, values[name], policy)
+    return values
+
+
+def problems(action: Action, raw: Mapping[str, Any]) -> list[Problem]:
+    """Given an action and arguments as written in a playbook, return every fault; some types allow templates.
+
+    `file` is empty and `path` is the argument's name: the caller knows where they stand.
+    """
+    return _read(action, raw, templates=True)[0]
+
+
+def parse_bytes(value: Any) -> int:
+    """Given `400MiB`, `10GB` or a whole number, return bytes. Raise ValueError, saying what an amount looks like."""
+    if type(value) is int and value >= 0:
+        return value
+    found = _BYTES.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{value!r} is not an amount of bytes; write for example 400MiB, 10GB or a whole number")
+    return round(float(found[1]) * _UNITS[found[2] or "B"])
+
+
+def _read(action: Action, raw: Mapping[str, Any], *, templates: bool) -> tuple[list[Problem], Json]:
+    faults = [
+        Problem("", str(name), "unknown argument", f"{action.name} knows {', '.join(action.arguments)}")
+        for name in raw
+        if name not in action.arguments
+    ]
+    values: Json = {}
+    for name, argument in action.arguments.items():
+        try:
+            values[name] = _read_one(argument, raw.get(name), templates=templates)
+        except OverflowError:
+            faults.append(Problem("", name, "is too large", "lower it"))
+        except ValueError as error:
+            what, _, remedy = str(error).partition("; ")
+            faults.append(Problem("", name, what, remedy))
+    # what belongs together is judged only once each is right by itself
+    combine: Callable[[Mapping[str, Any]], str | None] | None = getattr(action, "combination_problem", None)
+    problem = None if faults or combine is None else combine(values)
+    if problem is not None:
+        what, _, remedy = problem.partition("; ")
+        faults.append(Problem("", "", what, remedy))
+    return faults, values
+
+
+def _read_one(argument: Argument, value: Any, *, templates: bool) -> Any:
+    if value is None:
+        if argument.required:
+            raise ValueError("is missing; add it")
+        value = argument.default
+    if value is None:
+        return None
+    if isinstance(value, str) and "{{" in value and templates:
+        if argument.type not in TEMPLATED:
+            raise ValueError(f"{value!r} holds a template; write the value itself")
+        return value
+    return _READERS[argument.type](value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is no text; put it in quotes")
+    if len(value.encode("utf-8", "surrogatepass")) > LONGEST_TEXT:
+        raise ValueError(f"is longer than {LONGEST_TEXT} bytes; shorten it")
+    if any(ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 for letter in value):
+        raise ValueError("holds a control character; remove it")
+    return value
+
+
+def _duration(value: Any) -> float:
+    if type(value) in (int, float):
+        # the canonical form: seconds
+        return _positive(value)
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a duration; write for example 5s or 2m")
+    return parse_duration(value)
+
+
+def _positive(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{value!r} is not a number from 0 up; write it without quotes")
+    return float(value)
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false; write true or false")
+    return value
+
+
+_READERS: Mapping[ArgumentType, Callable[[Any], Any]] = {
+    ArgumentType.TEXT: _text,
+    ArgumentType.GROUP: _text,
+    ArgumentType.ROOT: _text,
+    ArgumentType.SERVICE: _text,
+    ArgumentType.BYTES: parse_bytes,
+    ArgumentType.DURATION: _duration,
+    ArgumentType.NUMBER: _positive,
+    ArgumentType.SWITCH: _switch,
+}
+
+
+def _look_up(kind: ArgumentType, value: str, policy: Policy) -> None:
+    """Ask the policy for a lookup's value. Raise Refused if it does not list it."""
+    match kind:
+        case ArgumentType.GROUP:
+            refusal = policy.may_group(value)
+            if refusal is not None:
+                raise Refused(refusal)
+        case ArgumentType.ROOT:
+            policy.root(value)
+        case ArgumentType.SERVICE:
+            policy.command(value)

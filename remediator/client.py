@@ -1,0 +1,159 @@
+"""The only outgoing HTTP of the remediator: JSON over kept connections, bounded, without redirects or proxies.
+
+What goes wrong becomes SourceUnavailable, whose text names the source and never a credential.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from remediator.errors import SourceUnavailable
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+_LONGEST_URL = 4_000
+_CHUNK = 64 * 1024
+_CONNECTIONS = 32
+
+
+class Client:
+    """One Prometheus or Alertmanager; may be used by many threads at once; connections are kept and shared."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        source: str = "prometheus",
+        timeout: float = 5.0,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = LARGEST_ANSWER,
+        verify: bool | str = True,
+        certificate: tuple[str, str] | None = None,
+    ) -> None:
+        """Given the address, which may hold user and password, prepare. Raise ValueError if it is no http(s) URL.
+
+        `timeout` is seconds to connect and again between two reads; `verify` is a CA file or whether to check the
+        server's certificate; `certificate` is our own certificate and key file.
+        """
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the address of a source must be http://host[:port] or https://host[:port]")
+        # whoever prints the address must not print a password with it
+        self.base_url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        self.source = source
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._verify = verify
+        self._certificate = certificate
+        # uncompressed: on loopback compressing costs more than it saves, and `max_bytes` is then what is held
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "selfheal"}
+        if parts.username is not None:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()
+        self._headers |= dict(headers or {})
+        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_CONNECTIONS, max_retries=0)
+
+    def get(self, path: str, parameters: Mapping[str, str] | list[tuple[str, str]] | None = None) -> bytes:
+        """Given a path below the address and query parameters, return the body of a 200. Raise SourceUnavailable."""
+        query = "?" + urlencode(parameters or {}, quote_via=quote) if parameters else ""
+        return self._send("GET", path + query, None)
+
+    def get_json(self, path: str, parameters: Mapping[str, str] | list[tuple[str, str]] | None = None) -> Any:
+        """Return the body of a 200, read as JSON. Raise SourceUnavailable, also when it is no JSON."""
+        return self.read_json(self.get(path, parameters))
+
+    def ask(self, path: str, parameters: Mapping[str, str]) -> bytes:
+        """Ask a question that changes nothing and may be too long for a URL: then it goes as a form by POST."""
+        form = urlencode(parameters, quote_via=quote)
+        if len(form) <= _LONGEST_URL:
+            return self._send("GET", f"{path}?{form}", None)
+        return self._send("POST", path, form.encode())
+
+    def read_json(self, body: bytes) -> Any:
+        """Given a body, return it read as JSON. Raise SourceUnavailable if it is none."""
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise self.unavailable("the answer is no JSON") from error
+
+    def unavailable(self, detail: str) -> SourceUnavailable:
+        """Return the error that says that this source gave no usable answer."""
+        return SourceUnavailable(self.source, f"{self.base_url}: {detail}")
+
+    def close(self) -> None:
+        """Close every kept connection."""
+        self._adapter.close()
+
+    def _send(self, method: str, path: str, form: bytes | None) -> bytes:
+        try:
+            return self._once(method, path, form)
+        except requests.ConnectionError:
+            # the far side may have closed an idle connection just as we wrote; nothing here changes anything there
+            pass
+        except requests.RequestException as error:
+            raise self.unavailable(_in_words(error)) from None
+        try:
+            return self._once(method, path, form)
+        except requests.RequestException as error:
+            raise self.unavailable(_in_words(error)) from None
+
+    def _once(self, method: str, path: str, form: bytes | None) -> bytes:
+        request = requests.PreparedRequest()
+        request.method = method
+        request.url = self.base_url + path
+        request.headers = requests.structures.CaseInsensitiveDict(self._headers)
+        request.hooks = {"response": []}
+        request.body = form
+        if form is not None:
+            request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+            request.headers["Content-Length"] = str(len(form))
+        # straight to the adapter: no session means no environment, no cookies, no netrc and no redirects
+        response = self._adapter.send(
+            request, stream=True, timeout=self._timeout, verify=self._verify, cert=self._certificate, proxies=None
+        )
+        try:
+            body = self._read(response)
+        finally:
+            response.close()
+        if response.status_code == 200:
+            return body
+        if 300 <= response.status_code < 400:
+            raise self.unavailable(f"answered {response.status_code}, a redirect, which is not followed")
+        raise self.unavailable(f"answered {response.status_code}{_said(body)}")
+
+    def _read(self, response: requests.Response) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise self.unavailable(f"the answer is longer than {self._max_bytes} bytes")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def _in_words(error: requests.RequestException) -> str:
+    """Return what happened, without the error's own text: that may hold the whole URL."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate could not be verified"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "cannot connect"
+    return f"the exchange failed ({error.__class__.__name__})"
+
+
+def _said(body: bytes) -> str:
+    """Return the error text of an answer in Prometheus's form, cut to 200 characters, or nothing."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    said = found.get("error") if isinstance(found, dict) else found
+    return f": {said[:200]}" if isinstance(said, str) else ""

@@ -1,0 +1,10 @@
+"""The one who asks: which rule is it, does it fire, is it silenced, are the samples fresh, is it proven healthy?
+
+Answers come from the configured Prometheus and Alertmanager, never from a URL or value in a payload.
+"""
+
+from remediator.evidence.evidence import Evidence
+from remediator.evidence.proof import Health
+from remediator.evidence.rules import FrozenRule, Trouble
+
+__all__ = ["Evidence", "FrozenRule", "Health", "Trouble"]

@@ -1,0 +1,137 @@
+"""Prometheus's HTTP API as values: vectors, label digests, rules, external labels. No judgement, no caching."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from remediator.client import Client
+from remediator.errors import SourceUnavailable
+from remediator.judge import Element, Vector, same_alert_key
+
+_ALERTS_OPEN, _ALERTS_CLOSE = b'"alerts":[', b'],"health":'
+
+
+class Prometheus:
+    """The questions we put to one Prometheus. Every method raises SourceUnavailable when there is no usable answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def now(self) -> float:
+        """Return Prometheus's own time, in seconds since the epoch."""
+        data = self._data(self._client.read_json(self._ask("time()", None)))
+        if data.get("resultType") != "scalar":
+            raise self._client.unavailable("time() did not return a scalar")
+        return float(data["result"][1])
+
+    def query(self, expression: str, at: float | None = None) -> Vector:
+        """Given PromQL and the time to ask for (None: now), return the elements; a scalar is one without labels."""
+        data = self._data(self._client.read_json(self._ask(expression, at)))
+        result = data.get("result")
+        if data.get("resultType") == "scalar" and isinstance(result, list):
+            return (Element({}, float(result[1])),)
+        return tuple(self._element(found) for found in self._vector(data))
+
+    def keys(self, expression: str, left_out: frozenset[str]) -> frozenset[int]:
+        """Given PromQL, return a number for each element's labels; more than that is never held."""
+
+        def compact(pairs: list[tuple[str, Any]]) -> Any:
+            # an element holds a list, a label set only texts, whatever its labels are called
+            if len(pairs) == 2 and pairs[0][0] == "metric" and isinstance(pairs[1][1], list):
+                return pairs[0][1]
+            if all(isinstance(value, str) for _, value in pairs):
+                return same_alert_key(pairs, left_out)
+            return dict(pairs)
+
+        body = self._ask(expression, None)
+        try:
+            answer = json.loads(body, object_pairs_hook=compact)
+        except (ValueError, RecursionError) as error:
+            raise self._client.unavailable("the answer is no JSON") from error
+        found = self._vector(self._data(answer))
+        if not all(isinstance(key, int) for key in found):
+            raise self._client.unavailable("the answer is no vector of plain samples")
+        return frozenset(found)
+
+    def rule_groups(self) -> list[dict[str, Any]]:
+        """Return the groups of /api/v1/rules, without the active alerts of each rule: they can be megabytes."""
+        body = without_active_alerts(self._client.get("/api/v1/rules"))
+        groups = self._data(self._client.read_json(body)).get("groups")
+        if not isinstance(groups, list):
+            raise self._client.unavailable("/api/v1/rules holds no groups")
+        return groups
+
+    def external_labels(self) -> frozenset[str]:
+        """Return the names of the labels this Prometheus adds to what it sends out; none if it does not tell."""
+        try:
+            text = self._data(self._client.get_json("/api/v1/status/config")).get("yaml", "")
+        except SourceUnavailable:
+            # stores that only speak Prometheus's query language have no such page
+            return frozenset()
+        return external_labels_of(str(text))
+
+    def _ask(self, expression: str, at: float | None) -> bytes:
+        parameters = {"query": expression}
+        if at is not None:
+            parameters["time"] = f"{at:.3f}"
+        return self._client.ask("/api/v1/query", parameters)
+
+    def _data(self, answer: Any) -> dict[str, Any]:
+        if not isinstance(answer, dict) or answer.get("status") != "success" or not isinstance(answer["data"], dict):
+            raise self._client.unavailable("the answer is not Prometheus's")
+        if answer.get("warnings"):
+            # part of the data may be missing, and what is missing looks healthy
+            raise self._client.unavailable("answered with warnings, perhaps only in part")
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def _vector(self, data: dict[str, Any]) -> Sequence[Any]:
+        result = data.get("result")
+        if data.get("resultType") != "vector" or not isinstance(result, list):
+            raise self._client.unavailable("the answer is no instant vector")
+        return result
+
+    def _element(self, found: Any) -> Element:
+        if not isinstance(found, dict) or "value" not in found:
+            raise self._client.unavailable("the answer holds a histogram, which cannot be judged")
+        labels = dict(found["metric"])
+        labels.pop("__name__", None)
+        return Element(labels, float(found["value"][1]))
+
+
+def without_active_alerts(body: bytes) -> bytes:
+    """Given the body of /api/v1/rules, return it with every list of active alerts emptied.
+
+    Both marks hold bare quotes, which inside a JSON string would be escaped, so no label's text can imitate them.
+    """
+    parts: list[bytes] = []
+    start = 0
+    while (opened := body.find(_ALERTS_OPEN, start)) >= 0:
+        opened += len(_ALERTS_OPEN)
+        closed = body.find(_ALERTS_CLOSE, opened)
+        if closed < 0:
+            break
+        parts.append(body[start:opened])
+        start = closed
+    parts.append(body[start:])
+    return b"".join(parts)
+
+
+def external_labels_of(config: str) -> frozenset[str]:
+    """Given Prometheus's configuration as it prints it, return the names below `global.external_labels`."""
+    # only this block is read: the whole may be large, and YAML is slow
+    lines = config.splitlines()
+    if "global:" not in lines:
+        return frozenset()
+    first = lines.index("global:")
+    last = next((n for n in range(first + 1, len(lines)) if lines[n] and not lines[n].startswith(" ")), len(lines))
+    try:
+        block = yaml.safe_load("\n".join(lines[first:last]))
+    except yaml.YAMLError:
+        return frozenset()
+    labels = (block.get("global") or {}).get("external_labels") or {}
+    return frozenset(str(name) for name in labels)

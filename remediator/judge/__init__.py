@@ -1,0 +1,57 @@
+"""The judge: is this alert's own expression true, false or unknown after what we did? Pure: it asks through a function.
+
+`tree` and `parse` read PromQL, `printer` writes it, `flow` knows which labels must hold where, `shape` decides whether
+an expression can be judged at all, `inputs` finds what it is fed by, `logic` has three values, `judge` puts the
+questions. Nothing here reads the time or the network.
+"""
+
+from remediator.judge.judge import (
+    Baseline,
+    Judgement,
+    Reading,
+    Why,
+    judge,
+    judge_expression,
+    left_out_of,
+    same_alert_key,
+    still_firing,
+    take_baseline,
+)
+from remediator.judge.shape import (
+    Case,
+    ExpressionCase,
+    Proof,
+    Refusal,
+    RefusalReason,
+    narrowed_text,
+    prepare,
+    prepare_expression,
+    recorded_names,
+)
+from remediator.judge.tree import Ask, Element, RuleText, Vector
+
+__all__ = [
+    "Ask",
+    "Baseline",
+    "Case",
+    "Element",
+    "ExpressionCase",
+    "Judgement",
+    "Proof",
+    "Reading",
+    "Refusal",
+    "RefusalReason",
+    "RuleText",
+    "Vector",
+    "Why",
+    "judge",
+    "judge_expression",
+    "left_out_of",
+    "narrowed_text",
+    "prepare",
+    "prepare_expression",
+    "recorded_names",
+    "same_alert_key",
+    "still_firing",
+    "take_baseline",
+]

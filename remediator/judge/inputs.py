@@ -1,0 +1,121 @@
+"""What feeds an expression: its selectors narrowed along the label flow, through recorded rules down to raw series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from remediator.judge.flow import Labels, drop, flows, narrow_selector
+from remediator.judge.parse import parse
+from remediator.judge.printer import show
+from remediator.judge.tree import (
+    Aggregate,
+    Binary,
+    Node,
+    RuleText,
+    Selector,
+    Subquery,
+    Window,
+    children,
+    selectors,
+)
+
+Recorded = Mapping[str, tuple[RuleText, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One selector, narrowed, as it must be fresh."""
+
+    text: str
+    """The selector as PromQL, without offset."""
+    name: str
+    recorded: bool
+    presence: bool
+    """Only whether it is there matters (it stands below `group`), so one series of each target is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the tree we are: what holds here and what is above."""
+
+    labels: Labels
+    presence: bool = False
+
+
+def inputs_of(node: Node, labels: Labels, recorded: Recorded) -> tuple[Input, ...]:
+    """Given a tree, the labels that hold on its result and the recorded rules, return its distinct inputs."""
+    found: dict[str, Input] = {}
+    for new in _inputs(node, _Place(labels), recorded):
+        old = found.get(new.text)
+        if old is None or (old.presence and not new.presence):
+            found[new.text] = new
+    return tuple(found.values())
+
+
+def _inputs(node: Node, place: _Place, recorded: Recorded) -> Iterator[Input]:
+    if isinstance(node, Selector):
+        yield _input(node, place, recorded)
+        for tree, labels in _rules_behind(node, place.labels, recorded):
+            yield from _inputs(tree, _Place(labels, place.presence), recorded)
+        return
+    presence = place.presence or (isinstance(node, Aggregate) and node.op == "group")
+    for child, labels in flows(node, place.labels):
+        yield from _inputs(child, _Place(labels, presence), recorded)
+
+
+def _input(selector: Selector, place: _Place, recorded: Recorded) -> Input:
+    narrowed = narrow_selector(Selector(selector.name, selector.matchers), place.labels)
+    return Input(show(narrowed), selector.name, selector.name in recorded, place.presence)
+
+
+def _rules_behind(selector: Selector, labels: Labels, recorded: Recorded) -> Iterator[tuple[Node, dict[str, str]]]:
+    """Yield the trees of the rules that can have recorded this selector, with the labels that hold on their results."""
+    exact = {matcher.label: matcher.value for matcher in selector.matchers if matcher.op == "="}
+    unlike = [(matcher.label, matcher.value) for matcher in selector.matchers if matcher.op == "!="]
+    wanted = {name: value for name, value in (exact | dict(labels)).items() if value}
+    for rule in recorded.get(selector.name, ()):
+        clash = any(rule.labels.get(name, value) != value for name, value in wanted.items())
+        excluded = any(rule.labels.get(name) == value for name, value in unlike)
+        if not clash and not excluded:
+            yield parse(rule.expr), drop(wanted, tuple(rule.labels))
+
+
+def has_inputs(node: Node, labels: Labels, recorded: Recorded, present: Callable[[str], bool]) -> bool:
+    """Given which narrowed selectors have data, say whether the expression could have had a value at all.
+
+    Of an `or` one side is enough, as the default of a threshold is; everything else needs all of its parts.
+    """
+    if isinstance(node, Selector):
+        if not present(_input(node, _Place(labels), recorded).text):
+            return False
+        behind = tuple(_rules_behind(node, labels, recorded))
+        return not behind or any(has_inputs(tree, held, recorded, present) for tree, held in behind)
+    below = tuple(flows(node, labels))
+    if isinstance(node, Binary) and node.op == "or":
+        # a constant never lacks data, so it must not stand in for a measured side that does
+        measured = [(child, held) for child, held in below if selectors(child)]
+        return not measured or any(has_inputs(child, held, recorded, present) for child, held in measured)
+    return all(has_inputs(child, held, recorded, present) for child, held in below)
+
+
+def window_ms(node: Node, recorded: Recorded) -> int:
+    """Given a tree, return how far back, in milliseconds, its value now can reach beyond its newest samples.
+
+    The longest path counts: ranges, subqueries and offsets add up, through recorded rules too. A recorded window ends
+    at the rule's last evaluation, up to one interval ago.
+    """
+    below = max((window_ms(child, recorded) for child in children(node)), default=0)
+    match node:
+        case Window(range_ms=range_ms):
+            return below + range_ms
+        case Subquery(range_ms=range_ms, offset_ms=offset_ms):
+            return below + range_ms + max(offset_ms, 0)
+        case Selector(name=name, offset_ms=offset_ms):
+            behind = [(rule, window_ms(parse(rule.expr), recorded)) for rule in recorded.get(name, ())]
+            deepest = max(
+                (reach + round(rule.interval_seconds * 1000) for rule, reach in behind if reach > 0), default=0
+            )
+            return max(offset_ms, 0) + deepest
+        case _:
+            return below

@@ -1,0 +1,1 @@
+"""Playbooks: read strictly (`loader`), filled in once (`templates`, `arguments`), chosen and frozen (`match`)."""

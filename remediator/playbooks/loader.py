@@ -1,0 +1,121 @@
+"""Playbook files, read strictly into frozen values: every fault of every file at once, with path and remedy.
+
+What needs rules, policy or configuration beside the playbook is checked in `check/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from remediator.actions import ACTIONS
+from remediator.documents import read_as, read_yaml
+from remediator.errors import ConfigError, Problem
+from remediator.model import Action, Limits, Mode, Playbook, Step, Trigger, Verify
+from remediator.playbooks.arguments import argument_faults
+from remediator.playbooks.written import PlaybookFile, WrittenLimits
+
+DEFAULT_LIMITS = Limits()
+
+
+def load_playbooks(
+    paths: Iterable[Path],
+    defaults: Limits = DEFAULT_LIMITS,
+    actions: Mapping[str, Action] = ACTIONS,
+) -> tuple[Playbook, ...]:
+    """Given playbook files (one playbook each) and the limits of one that names none, return the playbooks by name.
+
+    Raise ConfigError with every problem of every file: unknown keys, wrong types, unknown actions and arguments,
+    templates where none may stand, and names used twice.
+    """
+    found: list[Playbook] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            found.append(load_playbook(path, defaults, actions))
+        except ConfigError as error:
+            problems += error.problems
+    problems += names_used_twice(found)
+    if problems:
+        raise ConfigError(problems)
+    return tuple(sorted(found, key=lambda playbook: playbook.name))
+
+
+def load_playbook(
+    path: Path,
+    defaults: Limits = DEFAULT_LIMITS,
+    actions: Mapping[str, Action] = ACTIONS,
+) -> Playbook:
+    """Given one playbook file, return the playbook. Raise ConfigError as `load_playbooks` does."""
+    document = read_yaml(path)
+    # asked of what was written, so that a fault elsewhere does not hide those of the steps
+    faults = [Problem(str(path), at, what, remedy) for at, what, remedy in _step_faults(document, actions)]
+    try:
+        written = read_as(PlaybookFile, document, str(path))
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *faults]) from error
+    if faults:
+        raise ConfigError(faults)
+    return _playbook(written, str(path), defaults)
+
+
+def _step_faults(document: Any, actions: Mapping[str, Action]) -> Iterator[tuple[str, str, str]]:
+    steps = document.get("steps") if isinstance(document, dict) else None
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        if not isinstance(step, dict) or not isinstance(step.get("action"), str):
+            continue
+        arguments = step.get("with", {})
+        action = actions.get(step["action"])
+        if action is None:
+            known = ", ".join(sorted(actions))
+            yield f"steps[{index}].action", f"{step['action'][:80]!r} is no action", f"known are {known}"
+        elif isinstance(arguments, dict):
+            for name, what, remedy in argument_faults(action, arguments):
+                yield f"steps[{index}].with" + (f".{name}" if name else ""), what, remedy
+
+
+def _playbook(written: PlaybookFile, source: str, defaults: Limits) -> Playbook:
+    content: dict[str, Any] = {
+        "name": written.playbook,
+        "title": _titles(written),
+        "trigger": Trigger(written.trigger.alert, tuple(written.trigger.match)),
+        "mode": Mode(written.mode),
+        "target": dict(written.target),
+        "limits": _limits(written.limits, defaults),
+        "steps": tuple(
+            Step(step.action, dict(step.arguments), step.timeout, step.always, step.on_failure)
+            for step in written.steps
+        ),
+        "verify": None if written.verify is None else Verify(**written.verify.model_dump()),
+        "otherwise": tuple(written.otherwise),
+    }
+    canonical = Playbook(**content, digest="")
+    text = json.dumps(asdict(canonical), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return Playbook(**content, digest=hashlib.sha256(text.encode()).hexdigest(), source=source)
+
+
+def _titles(written: PlaybookFile) -> dict[str, str]:
+    given = written.title or {"en": written.playbook}
+    other = next(iter(given.values()))
+    return {language: given.get(language, other) for language in ("en", "ko")}
+
+
+def _limits(written: WrittenLimits, defaults: Limits) -> Limits:
+    given = {key: value for key, value in written.model_dump().items() if value is not None}
+    if "rate" in given:
+        given["rate"] = tuple(written.rate or ())
+    return Limits(**({key: getattr(defaults, key) for key in Limits.__slots__} | given))
+
+
+def names_used_twice(playbooks: Iterable[Playbook]) -> Iterator[Problem]:
+    """Given playbooks, yield a problem for each name that two of them have."""
+    first: dict[str, Playbook] = {}
+    for playbook in playbooks:
+        if playbook.name in first:
+            what = f"{playbook.name!r} is used by {first[playbook.name].source} too"
+            yield Problem(playbook.source, "playbook", what, "rename one of them")
+        first.setdefault(playbook.name, playbook)

@@ -1,0 +1,10 @@
+"""The durable record: everything that is known, and everything that waits. The only room with SQL."""
+
+from __future__ import annotations
+
+from remediator.store.errors import IllegalMove, StoreTooNew
+from remediator.store.store import Store
+from remediator.store.transaction import Reader, Tx
+from remediator.store.work import Due
+
+__all__ = ["Due", "IllegalMove", "Reader", "Store", "StoreTooNew", "Tx"]

@@ -1,0 +1,142 @@
+"""Occurrences and deliveries: what was received, one open period per alert, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from remediator.model import Alert, Occurrence, Reason
+from remediator.store.events import EventReads, EventWrites
+from remediator.store.rows import plain, to_text
+from remediator.store.work import WorkReads, WorkWrites
+
+MALFORMED_KEPT = 64 * 1024
+"""Bytes kept of an alert that could not be read."""
+CUT = " …[cut]"
+
+
+class OccurrenceReads(EventReads, WorkReads):
+    """Reading occurrences."""
+
+    def occurrence(self, id: int) -> Occurrence | None:
+        """Return an occurrence, or None if there is none with this id."""
+        row = self._one("occurrence", id=id)
+        return None if row is None else occurrence_of(row)
+
+    def open_occurrences(self) -> list[Occurrence]:
+        """Return every occurrence that is not closed, the oldest first."""
+        return [occurrence_of(row) for row in self._all("open_occurrences")]
+
+    def attempts(self, occurrence_id: int) -> int:
+        """Return how many remediations of the occurrence stored an intent."""
+        row = self._one("attempts", occurrence_id=occurrence_id)
+        return 0 if row is None else int(row["attempts"])
+
+
+class OccurrenceWrites(OccurrenceReads, EventWrites, WorkWrites):
+    """Writing occurrences."""
+
+    def add_delivery(self, now: float, receiver: str, alerts: int, truncated: int, version: str) -> int:
+        """Record that one payload arrived, and return its id."""
+        return self._insert(
+            "add_delivery",
+            at=now,
+            receiver=plain(receiver),
+            alerts=alerts,
+            truncated=truncated,
+            version=plain(version),
+        )
+
+    def open_occurrence(self, alert: Alert, now: float) -> tuple[int, bool]:
+        """Given a firing alert, return (id, whether it is new). A new one is due for decision at once.
+
+        One that is already open gets its annotations and its last_seen_at refreshed, and nothing else.
+        """
+        fingerprint = plain(alert.fingerprint)
+        annotations = to_text(dict(alert.annotations))
+        row = self._one("refresh_occurrence", fingerprint=fingerprint, annotations=annotations, now=now)
+        if row is not None:
+            return int(row["id"]), False
+        id = self._insert(
+            "add_occurrence",
+            fingerprint=fingerprint,
+            alertname=plain(alert.name),
+            labels=to_text(dict(alert.labels)),
+            annotations=annotations,
+            generator_url=plain(alert.generator_url),
+            starts_at=alert.starts_at,
+            now=now,
+        )
+        self.schedule("occurrence", id, now)
+        return id, True
+
+    def close_occurrence(self, fingerprint: str, now: float, how: str) -> int | None:
+        """Close the open occurrence of `fingerprint` and return its id, or None if none is open.
+
+        Its live remediations are asked to end and are due now; if nothing ever came of it, its fate is `closed`.
+        """
+        row = self._one("close_occurrence", fingerprint=plain(fingerprint), now=now, how=how)
+        if row is None:
+            return None
+        id = int(row["id"])
+        self.unschedule("occurrence", id)
+        for live in self._all("cancel_of_occurrence", id=id, reason=Reason.RESOLVED):
+            self.schedule("remediation", live["id"], now)
+        if row["fate"] is None and self._one("unfinished_of_occurrence", id=id) is None:
+            self._fate(id, "closed", Reason.RESOLVED, None, now)
+        return id
+
+    def add_malformed(self, now: float, text: str, problem: str) -> int:
+        """Keep an alert that could not be read: its first 64 KiB and what is wrong with it. Return its id."""
+        kept = plain(text).encode("utf-8")
+        if len(kept) > MALFORMED_KEPT:
+            kept = kept[: MALFORMED_KEPT - len(CUT.encode())]
+            text = kept.decode("utf-8", "ignore") + CUT
+        return self._insert("add_malformed", labels=to_text({"text": text, "problem": problem}), now=now)
+
+    def set_fate(self, id: int, fate: str, reason: Reason, remediation_id: int | None = None) -> None:
+        """Record what became of an occurrence. It is decided by this: its work row goes until it is reconsidered."""
+        self.unschedule("occurrence", id)
+        self._fate(id, fate, reason, remediation_id, self._clock.now())
+
+    def reconsider(self, id: int, now: float) -> None:
+        """Make an occurrence due for decision again."""
+        self.schedule("occurrence", id, now)
+
+    def _fate(self, id: int, fate: str, reason: Reason | None, remediation_id: int | None, now: float) -> None:
+        row = self._one("fate", id=id)
+        if row is None:
+            return
+        self._run("set_fate", id=id, fate=fate, reason=reason, remediation_id=remediation_id)
+        self.add_event(
+            "fate",
+            now,
+            remediation_id=remediation_id,
+            occurrence_id=id,
+            old=row["fate"],
+            new=fate,
+            reason=reason,
+        )
+
+
+def occurrence_of(row: sqlite3.Row) -> Occurrence:
+    """Given a row of occurrence, return the value. A malformed one has the text that came as a label."""
+    labels = json.loads(row["labels"])
+    alert = Alert(
+        status=row["status"],
+        labels=labels,
+        annotations=json.loads(row["annotations"]),
+        starts_at=row["starts_at"],
+        fingerprint=row["fingerprint"],
+        generator_url=row["generator_url"],
+    )
+    return Occurrence(
+        id=row["id"],
+        alert=alert,
+        received_at=row["received_at"],
+        last_seen_at=row["last_seen_at"],
+        closed_at=row["closed_at"],
+        fate=row["fate"],
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        remediation_id=row["remediation_id"],
+    )

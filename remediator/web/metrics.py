@@ -1,0 +1,186 @@
+"""The remediator's own metrics: a literal table, every known label value initialised to 0, gauges read when scraped.
+
+Nothing else registers a metric; who counts says `count("decisions", reason="cooldown")` by the table's short names.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from remediator.model import ENDS, LIVE, Mode, Reason, State, Verdict
+
+logger = logging.getLogger(__name__)
+
+RECOVERY_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0)
+"""Seconds from the alert's start to the proof."""
+
+DELIVERY_RESULTS = ("stored", "malformed", "too_large", "unauthorized", "unavailable")
+ALERT_STATUSES = ("firing", "resolved", "malformed")
+STAGES = ("receive", "decide", "run", "verify", "announce", "reconcile")
+SOURCES = ("prometheus", "alertmanager")
+HELD_STATES = tuple(sorted(LIVE | {State.WATCHING}))
+
+_PREFIX = "selfheal_"
+
+COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "deliveries": ("deliveries", "Webhook requests by what became of them.", ("result",)),
+    "alerts": ("alerts", "Alerts received, one by one.", ("status",)),
+    "decisions": ("decisions", "Decisions and moves by reason.", ("reason",)),
+    "remediations_ended": ("remediations_ended", "Remediations by how they ended.", ("playbook", "state")),
+    "verdicts": ("verdicts", "Ended remediations by what was proven.", ("playbook", "verdict")),
+    "stage_errors": ("stage_errors", "Unexpected errors by stage; each is logged.", ("stage",)),
+    "store_errors": ("store_errors", "Writes that the store could not take.", ()),
+    "evidence_errors": ("evidence_errors", "Questions that got no usable answer.", ("source",)),
+}
+"""Short name: (metric without prefix and `_total`, help, labels)."""
+
+GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "last_remediation": (
+        "last_remediation_timestamp_seconds",
+        "When the last remediation of the playbook ended so.",
+        ("playbook", "verdict"),
+    ),
+    "playbook_mode": ("playbook_mode", "1 for the mode the playbook is in, else 0.", ("playbook", "mode")),
+    "config_last_reload_successful": (
+        "config_last_reload_successful",
+        "Whether the last reading of the configuration succeeded.",
+        (),
+    ),
+    "config_last_reload": (
+        "config_last_reload_success_timestamp_seconds",
+        "When the configuration was last read successfully.",
+        (),
+    ),
+    "watchdog_last_seen": (
+        "watchdog_last_seen_timestamp_seconds",
+        "When the Watchdog alert was last delivered; 0 before the first.",
+        (),
+    ),
+}
+"""Short name: (metric without prefix, help, labels)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Where the gauges of the moment are read from when somebody scrapes."""
+
+    live: Callable[[], Mapping[str, int]]
+    """Remediations by state; absent states count as 0."""
+    queue_depth: Callable[[], int]
+    queue_oldest_seconds: Callable[[], float]
+    paused: Callable[[], bool]
+
+
+class Metrics:
+    """All metrics of one remediator, in a registry of its own."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        self._counters = {
+            short: Counter(_PREFIX + name, text, labels, registry=self.registry)
+            for short, (name, text, labels) in COUNTERS.items()
+        }
+        self._gauges = {
+            short: Gauge(_PREFIX + name, text, labels, registry=self.registry)
+            for short, (name, text, labels) in GAUGES.items()
+        }
+        self._recovery = Histogram(
+            _PREFIX + "recovery_seconds",
+            "Seconds from the alert's start to the proof that it is healed.",
+            ("playbook",),
+            buckets=RECOVERY_BUCKETS,
+            registry=self.registry,
+        )
+        info = Gauge(_PREFIX + "build_info", "1, with the version.", ("version",), registry=self.registry)
+        info.labels(version=version).set(1)
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        for short, label, values in (
+            ("deliveries", "result", DELIVERY_RESULTS),
+            ("alerts", "status", ALERT_STATUSES),
+            ("decisions", "reason", tuple(Reason)),
+            ("stage_errors", "stage", STAGES),
+            ("evidence_errors", "source", SOURCES),
+        ):
+            for value in values:
+                self._counters[short].labels(**{label: str(value)})
+
+    def count(self, metric: str, **labels: str) -> None:
+        """Add one to the counter with this short name. Raise KeyError if there is none."""
+        counter = self._counters[metric]
+        (counter.labels(**labels) if labels else counter).inc()
+
+    def observe(self, metric: str, value: float, **labels: str) -> None:
+        """Set the gauge, or add to the histogram, with this short name. Raise KeyError if there is none."""
+        if metric == "recovery_seconds":
+            self._recovery.labels(**labels).observe(value)
+            return
+        gauge = self._gauges[metric]
+        (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def show_playbooks(self, modes: Mapping[str, Mode]) -> None:
+        """Given the playbooks in force and their effective modes, show them, their counters beginning at 0."""
+        self._gauges["playbook_mode"].clear()
+        for playbook, mode in modes.items():
+            for each in Mode:
+                self.observe("playbook_mode", float(each is mode), playbook=playbook, mode=each.value)
+            for state in sorted(ENDS):
+                self._counters["remediations_ended"].labels(playbook=playbook, state=state.value)
+            for verdict in Verdict:
+                self._counters["verdicts"].labels(playbook=playbook, verdict=verdict.value)
+            self._recovery.labels(playbook=playbook)
+
+    def read_from(self, readings: Readings) -> None:
+        """Let the gauges of the moment be read from `readings` at every scrape. Call it once."""
+        self.registry.register(_Moment(readings))
+
+    def render(self) -> bytes:
+        """Return the page in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+class _Moment(Collector):
+    """Gauges that are asked when scraped; one that cannot be asked is absent, the others still come."""
+
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: registering must not ask the store."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask each gauge."""
+        families = (self._live, self._depth, self._oldest, self._paused)
+        for family in families:
+            try:
+                yield family()
+            except Exception:
+                # a border: a broken reading must not take the page away; its absence is what an alert sees
+                logger.warning("gauge not readable", exc_info=True, extra={"gauge": family.__name__.lstrip("_")})
+
+    def _live(self) -> Metric:
+        counts = self._readings.live()
+        family = GaugeMetricFamily(_PREFIX + "remediations", "Remediations under way, by state.", labels=["state"])
+        for state in HELD_STATES:
+            family.add_metric([state.value], counts.get(state.value, 0))
+        return family
+
+    def _depth(self) -> Metric:
+        value = self._readings.queue_depth()
+        return GaugeMetricFamily(_PREFIX + "queue_depth", "Rows of work that are due and not begun.", value=value)
+
+    def _oldest(self) -> Metric:
+        value = self._readings.queue_oldest_seconds()
+        return GaugeMetricFamily(_PREFIX + "queue_oldest_seconds", "How long the oldest due row has waited.", value)
+
+    def _paused(self) -> Metric:
+        value = float(self._readings.paused())
+        return GaugeMetricFamily(_PREFIX + "paused", "1 while remediation is paused.", value=value)

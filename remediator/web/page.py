@@ -1,0 +1,103 @@
+"""The page at `/` and one page per remediation: what is wrong now, what was done and why. Read-only, no script.
+
+Everything is rendered here and escaped by the templates; the words come from the locale.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, render_template, request
+
+from remediator.locale import LANGUAGES, catalog
+from remediator.locale.words import fate, item, last_decision, moment, word
+from remediator.model import LIVE, Json, State
+from remediator.web.api import find
+from remediator.web.health import look
+from remediator.web.service import Access, Service
+
+REFRESH = 5
+"""Seconds after which the page asks again; `?refresh=0` keeps it still."""
+DONE_SHOWN = 30
+ALERTS_SHOWN = 200
+EVIDENCE_SHOWN = 8_000
+"""Characters of one piece of evidence."""
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+_STYLE = Path(__file__).with_name("style.css").read_bytes()
+_UNDER_WAY = frozenset(LIVE)
+_GOOD = frozenset({State.SUCCEEDED, State.WATCHING})
+_BAD = frozenset({State.FAILED, State.INEFFECTIVE, State.UNKNOWN})
+
+
+def add_routes(flask: Flask, service: Service, access: Access) -> None:
+    """Add the pages and their style."""
+
+    @flask.get("/")
+    def _overview() -> Response:
+        look(access)
+        with service.reader() as reader:
+            runs = reader.list_remediations(DONE_SHOWN, None)["items"]
+            alerts = reader.list_alerts(ALERTS_SHOWN, None)["items"]
+        wrong = [alert for alert in alerts if alert.get("status") == "firing" and alert.get("closed_at") is None]
+        return _page("overview.html", status=service.status(), wrong=wrong, runs=runs)
+
+    @flask.get("/runs/<id>")
+    def _run(id: str) -> Response:
+        look(access)
+        run = find(service, id)
+        decisions, earlier = last_decision(run["decisions"])
+        return _page("run.html", run=run, decisions=decisions, earlier=earlier)
+
+    @flask.get("/style.css")
+    def _style() -> Response:
+        return Response(_STYLE, content_type="text/css; charset=utf-8")
+
+
+def _page(template: str, **values: Any) -> Response:
+    language = _language()
+    texts = catalog(language)
+    still = request.args.get("refresh") == "0"
+    body = render_template(
+        template,
+        say=texts.say,
+        word=lambda group, value: word(texts, group, value),
+        fate=lambda alert: fate(texts, alert),
+        item=lambda thing: item(texts, thing),
+        moment=moment,
+        mark=_mark,
+        shown=_shown,
+        language=language,
+        languages=LANGUAGES,
+        refresh=0 if still else REFRESH,
+        query=f"?lang={language}" + ("&refresh=0" if still else ""),
+        **values,
+    )
+    response = Response(body, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Language"] = language
+    response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+def _language() -> str:
+    wanted = request.args.get("lang")
+    if wanted in LANGUAGES:
+        return wanted
+    return request.accept_languages.best_match(LANGUAGES, "en") or "en"
+
+
+def _mark(state: object) -> str:
+    """Return the style of a state; the words beside it say the same."""
+    if state in _GOOD:
+        return "good"
+    if state in _BAD:
+        return "bad"
+    return "busy" if state in _UNDER_WAY else "calm"
+
+
+def _shown(body: Json) -> str:
+    text = json.dumps(body, ensure_ascii=False, indent=2)
+    return text if len(text) <= EVIDENCE_SHOWN else text[:EVIDENCE_SHOWN] + " …"

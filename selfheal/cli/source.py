@@ -1,0 +1,232 @@
+"""Where answers come from: the API of a running remediator, or its store, read-only, when none answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+from remediator import pause
+from remediator.errors import RemediatorError
+from remediator.locale import Catalog
+from remediator.model import Json
+from selfheal import __version__
+from selfheal.cli.answers import NOTHING_TO_ASK, Failed
+from selfheal.cli.place import STORE, Place
+from selfheal.common.clock import SystemClock, to_rfc3339
+
+TIMEOUT = 5.0
+"""Seconds after which a remediator that does not answer counts as hung, and the store is read instead."""
+LONGEST = 64 * 1024 * 1024
+
+
+class Source(Protocol):
+    """What the commands ask; the values are those of the API."""
+
+    name: str
+    """`api` or `store`."""
+
+    def remediations(self, limit: int, cursor: str | None = None, state: str | None = None) -> Json:
+        """Return a page of remediations."""
+        ...
+
+    def remediation(self, id: str) -> Json | None:
+        """Return one remediation, or None."""
+        ...
+
+    def alerts(self, limit: int, cursor: str | None = None) -> Json:
+        """Return a page of alerts."""
+        ...
+
+    def status(self) -> Json:
+        """Return the state of the whole."""
+        ...
+
+
+class NoAnswer(Exception):
+    """The remediator did not answer, or what answered there is none."""
+
+
+class Refusal(Exception):
+    """The remediator answered with an error: its status and detail."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class ApiSource:
+    """A running remediator."""
+
+    name = "api"
+
+    def __init__(self, place: Place, url: str) -> None:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        # listening on every address means: also on this machine's own
+        self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self._port = parts.port or 80
+        self._headers = {"Accept": "application/json", "Connection": "close"}
+        if place.token is not None:
+            self._headers["Authorization"] = f"Bearer {place.token.reveal()}"
+
+    def ask(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Send one request, return the JSON answer. Raise NoAnswer, or Refusal with what the API said."""
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+        headers = dict(self._headers)
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, data, headers)
+            response = connection.getresponse()
+            answer: Any = json.loads(response.read(LONGEST))
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+            raise NoAnswer(str(error)) from error
+        finally:
+            connection.close()
+        if not isinstance(answer, dict):
+            raise NoAnswer("the answer is no object")
+        if response.status >= 400:
+            raise Refusal(response.status, str(answer.get("detail", "")))
+        return answer
+
+    def remediations(self, limit: int, cursor: str | None = None, state: str | None = None) -> Json:
+        """Return a page of remediations."""
+        return self.ask("GET", "/api/v1/remediations" + _query(limit=limit, cursor=cursor, state=state))
+
+    def remediation(self, id: str) -> Json | None:
+        """Return one remediation, or None."""
+        try:
+            return self.ask("GET", f"/api/v1/remediations/{quote(id, safe='')}")
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+
+    def alerts(self, limit: int, cursor: str | None = None) -> Json:
+        """Return a page of alerts."""
+        return self.ask("GET", "/api/v1/alerts" + _query(limit=limit, cursor=cursor))
+
+    def status(self) -> Json:
+        """Return the state of the whole."""
+        return self.ask("GET", "/api/v1/status")
+
+    def settle(self, id: str, how: str, who: str) -> Json:
+        """Say what became of an unknown outcome; return the remediation."""
+        return self.ask("POST", f"/api/v1/remediations/{quote(id, safe='')}/settle", {"as": how, "who": who})
+
+
+class StoreSource:
+    """The store of a remediator that does not answer, read without changing anything."""
+
+    name = "store"
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def remediations(self, limit: int, cursor: str | None = None, state: str | None = None) -> Json:
+        """Return a page of remediations."""
+        page: Json = self._read(lambda reader: reader.list_remediations(limit, _before(cursor), state))
+        return page
+
+    def remediation(self, id: str) -> Json | None:
+        """Return one remediation, or None."""
+        if not id.isascii() or not id.isdigit() or len(id) > 18:
+            return None
+        found: Json | None = self._read(lambda reader: reader.remediation_detail(int(id)))
+        return found
+
+    def alerts(self, limit: int, cursor: str | None = None) -> Json:
+        """Return a page of alerts."""
+        page: Json = self._read(lambda reader: reader.list_alerts(limit, _before(cursor)))
+        return page
+
+    def status(self) -> Json:
+        """Return the state of the whole, as far as it can be known without the remediator."""
+        return {
+            "highest_mode": self._place.highest_mode or None,
+            "paused": paused_now(self._place),
+            "counts": self._read(lambda reader: reader.counts()),
+            "blind": None,
+            "version": __version__,
+        }
+
+    def _read(self, question: Callable[[Any], Any]) -> Any:
+        from remediator.store import Reader
+
+        opened: AbstractContextManager[Any] = Reader.open(self._place.state)
+        with opened as reader:
+            return question(reader)
+
+
+def paused_now(place: Place) -> Json | None:
+    """Return the pause in force as the API shows it, read from the pause file."""
+    found = pause.read(place.state / pause.NAME, SystemClock().now())
+    if found is None:
+        return None
+    until = None if found.until is None else to_rfc3339(found.until)
+    return {"who": found.who, "why": found.why, "until": until, "hard": found.hard}
+
+
+@contextmanager
+def asking(place: Place, texts: Catalog) -> Iterator[Source]:
+    """Give the running remediator, else its store. Raise Failed, in words, for all that can go wrong inside."""
+    try:
+        yield _choose(place, texts)
+    except NoAnswer as error:
+        raise Failed(texts.say("cli.no_answer", error=str(error))) from error
+    except Refusal as error:
+        raise Failed(_refused(place, error, texts)) from error
+    except (RemediatorError, sqlite3.Error, OSError) as error:
+        raise Failed(texts.say("cli.store_unreadable", state=place.state, error=str(error)), NOTHING_TO_ASK) from error
+
+
+def running(place: Place, texts: Catalog) -> ApiSource:
+    """Return the running remediator. Raise Failed if none answers."""
+    if place.url is not None:
+        source = ApiSource(place, place.url)
+        try:
+            source.status()
+        except NoAnswer:
+            pass
+        except Refusal as error:
+            raise Failed(_refused(place, error, texts)) from error
+        else:
+            return source
+    raise Failed(texts.say("cli.not_running", state=place.state), NOTHING_TO_ASK)
+
+
+def _choose(place: Place, texts: Catalog) -> Source:
+    if place.url is not None:
+        source = ApiSource(place, place.url)
+        try:
+            source.status()
+            return source
+        except NoAnswer:
+            # stopped without a word, or hung: what it stored can still be read
+            pass
+    if not (place.state / STORE).exists():
+        raise Failed(texts.say("cli.no_store", state=place.state), NOTHING_TO_ASK)
+    return StoreSource(place)
+
+
+def _refused(place: Place, error: Refusal, texts: Catalog) -> str:
+    if error.status in (401, 403) and place.token_problem:
+        return texts.say("cli.token_problem", problem=place.token_problem)
+    if error.status in (401, 403):
+        return texts.say("cli.token_refused", detail=str(error))
+    return texts.say("cli.refused", status=error.status, detail=str(error))
+
+
+def _query(**values: object) -> str:
+    return "?" + urlencode({key: value for key, value in values.items() if value is not None})
+
+
+def _before(cursor: str | None) -> int | None:
+    return int(cursor) if cursor is not None and cursor.isascii() and cursor.isdigit() else None

@@ -1,0 +1,113 @@
+"""`selfheal status`: the first thing to type: what is wrong, acting, waiting, paused, blind, and the modes."""
+
+from __future__ import annotations
+
+import argparse
+
+from remediator.locale import Catalog
+from remediator.locale.words import fate, moment, word
+from remediator.model import LIVE, Json, State
+from selfheal.cli import place as places
+from selfheal.cli.answers import DONE, Screen, colour_of, print_json
+from selfheal.cli.source import Source, asking
+
+name = "status"
+
+SHOWN = 200
+"""Alerts and remediations that are looked at."""
+
+
+def add_arguments(_parser: argparse.ArgumentParser, _texts: Catalog) -> None:
+    """Add nothing: the common flags suffice."""
+
+
+def run(options: argparse.Namespace, texts: Catalog) -> int:
+    """Show the state of the whole; return 0 when it could be asked."""
+    place = places.find(options.config_file, options.state, texts)
+    with asking(place, texts) as source:
+        found = gather(source)
+    if options.json:
+        print_json({"source": source.name, "state_folder": str(place.state), **found})
+        return DONE
+    screen = Screen()
+    say_source(screen, source.name, place, texts)
+    _show(screen, found, texts)
+    return DONE
+
+
+def gather(source: Source) -> Json:
+    """Ask a source everything that status shows."""
+    alerts = source.alerts(SHOWN)["items"]
+    runs = source.remediations(SHOWN)["items"]
+    return {
+        **source.status(),
+        "wrong": [alert for alert in alerts if alert["status"] == "firing" and alert["closed_at"] is None],
+        "under_way": [run for run in runs if run["state"] in LIVE or run["state"] == State.WATCHING],
+    }
+
+
+def say_source(screen: Screen, source: str, place: places.Place, texts: Catalog) -> None:
+    """Say in one line who answers: the running remediator, or only its store."""
+    if source == "store":
+        screen.line(screen.paint(texts.say("cli.from_store", state=place.state), "busy"))
+
+
+def _show(screen: Screen, found: Json, texts: Catalog) -> None:
+    _show_hindrances(screen, found, texts)
+    wrong, under_way = found["wrong"], found["under_way"]
+    if not wrong:
+        screen.line(screen.paint(texts.say("page.all_quiet"), "good"))
+    else:
+        screen.heading(texts.say("page.wrong_now"))
+        screen.table(
+            [
+                [
+                    (moment(alert["starts_at"]), "soft"),
+                    (alert["alertname"], "strong"),
+                    (alert["labels"].get("instance", ""), ""),
+                    (fate(texts, alert), colour_of(alert["fate"])),
+                    (word(texts, "reason", alert["reason"]), ""),
+                ]
+                for alert in wrong
+            ]
+        )
+    if under_way:
+        screen.heading(texts.say("cli.status.under_way"))
+        screen.table(
+            [
+                [
+                    (run["id"], ""),
+                    (run["playbook"], "strong"),
+                    (run["target"], ""),
+                    (word(texts, "state", run["state"]), colour_of(run["state"])),
+                    (word(texts, "reason", run["reason"]), ""),
+                ]
+                for run in under_way
+            ]
+        )
+    _show_counts(screen, found, texts)
+
+
+def _show_hindrances(screen: Screen, found: Json, texts: Catalog) -> None:
+    paused = found["paused"]
+    if paused:
+        who = texts.say("page.paused_by", who=paused["who"] or "?", why=paused["why"] or "-")
+        until = texts.say("page.paused_until", until=moment(paused["until"])) if paused["until"] else ""
+        hard = texts.say("page.paused_hard") if paused["hard"] else ""
+        screen.line(screen.paint(" ".join(filter(None, (texts.say("page.paused"), who, until, hard))), "busy"))
+    if found["blind"]:
+        screen.line(screen.paint(texts.say("page.blind", sources=", ".join(found["blind"])), "bad"))
+
+
+def _show_counts(screen: Screen, found: Json, texts: Catalog) -> None:
+    screen.heading(texts.say("cli.status.so_far"))
+    rows = [(word(texts, "state", state), count) for state, count in found["counts"].items() if count]
+    for text, count in rows:
+        screen.line(f"  {screen.paint(text)}: {count}")
+    if not rows:
+        screen.line(f"  {screen.paint(texts.say('page.nothing_done'))}")
+    mode = found.get("highest_mode")
+    if mode:
+        screen.heading(f"{texts.say('page.highest_mode')}: {word(texts, 'mode', mode)}")
+    playbooks = found.get("playbooks") or {}
+    screen.table([[(playbook, ""), (word(texts, "mode", each), "soft")] for playbook, each in playbooks.items()])

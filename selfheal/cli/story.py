@@ -1,0 +1,136 @@
+"""One remediation, or one alert without any, told from beginning to end: guards, steps, evidence, verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from remediator.locale import Catalog
+from remediator.locale.words import fate, item, last_decision, moment, word
+from remediator.model import Json
+from selfheal.cli.answers import Screen, colour_of
+
+ITEMS = 10
+"""Plan items shown of a step; the rest are counted."""
+EVIDENCE = 400
+"""Characters of one piece of evidence; `--json` has all of it."""
+_ANSWERS = {"allow": "good", "hold": "busy", "deny": "bad"}
+
+
+def tell_alert(screen: Screen, alert: Json, texts: Catalog) -> None:
+    """Tell what came in and what became of it."""
+    status = word(texts, "alert_status", alert["status"])
+    title = alert["alertname"] or texts.say("cli.why.nameless")
+    screen.line(f"{screen.paint(title, 'strong')}  {screen.paint(status)}")
+    facts = [
+        (texts.say("cli.why.fingerprint"), alert["fingerprint"]),
+        (texts.say("page.since"), moment(alert["starts_at"])),
+        (texts.say("cli.why.received"), moment(alert["received_at"])),
+        (texts.say("cli.why.closed"), moment(alert["closed_at"])),
+        (texts.say("cli.why.labels"), _labels(alert["labels"])),
+        (texts.say("cli.why.problem"), alert.get("problem") or ""),
+        (texts.say("page.fate"), fate(texts, alert)),
+        (texts.say("page.reason"), word(texts, "reason", alert["reason"])),
+    ]
+    _facts(screen, facts)
+
+
+def tell_remediation(screen: Screen, run: Json, texts: Catalog) -> None:
+    """Tell one remediation: what it was for, what each guard said, what was done, what was proven."""
+    state = screen.paint(word(texts, "state", run["state"]), colour_of(run["state"]))
+    screen.heading(texts.say("page.run", id=run["id"]))
+    screen.line(f"  {screen.paint(run['playbook'])} → {screen.paint(run['target'])}: {state}")
+    facts = [
+        (texts.say("page.alert"), run["alert"]["alertname"]),
+        (texts.say("page.mode"), word(texts, "mode", run["mode"])),
+        (texts.say("page.reason"), word(texts, "reason", run["reason"])),
+        (texts.say("page.verdict"), word(texts, "verdict", run["verdict"])),
+        *((texts.say(f"page.{key}"), moment(run[key])) for key in ("created_at", "started_at", "verified_at")),
+        (texts.say("page.ended_at"), moment(run["ended_at"])),
+    ]
+    _facts(screen, facts)
+    _decisions(screen, run["decisions"], texts)
+    _steps(screen, run["steps"], texts)
+    _evidence(screen, run["evidence"], texts)
+    _history(screen, run["events"], texts)
+
+
+def _facts(screen: Screen, facts: Sequence[tuple[str, str]]) -> None:
+    screen.table([[(name, "soft"), (value, "")] for name, value in facts if value])
+
+
+def _decisions(screen: Screen, decisions: Sequence[Json], texts: Catalog) -> None:
+    last, earlier = last_decision(decisions)
+    if not last:
+        return
+    screen.heading(f"{texts.say('page.decisions')} ({moment(last[0]['at'])})")
+    rows: list[list[tuple[object, str]]] = []
+    for each in last:
+        until = f" ({texts.say('page.until')} {moment(each['until'])})" if each.get("until") else ""
+        reason = word(texts, "reason", each["reason"]) if each["answer"] != "allow" else ""
+        detail = json.dumps(each["detail"], ensure_ascii=False) if each.get("detail") and reason else ""
+        answer = (word(texts, "answer", each["answer"]), _ANSWERS.get(each["answer"], ""))
+        rows.append([(word(texts, "guard", each["guard"]), ""), answer, (f"{reason}{until} {detail}".strip(), "")])
+    screen.table(rows)
+    if earlier:
+        screen.line("  " + screen.paint(texts.say("page.earlier_decisions", count=earlier), "soft"))
+
+
+def _steps(screen: Screen, steps: Sequence[Json], texts: Catalog) -> None:
+    if not steps:
+        return
+    screen.heading(texts.say("page.steps"))
+    for step in steps:
+        state = screen.paint(word(texts, "step", step["state"]), colour_of(step["state"]))
+        undo = f" ({texts.say('cli.why.undo')})" if step.get("undo") else ""
+        head = f"{step['position'] + 1}. {screen.paint(step['action'], 'strong')}{undo}"
+        screen.line(f"  {head}  {state}  {screen.paint(moment(step['intent_at']), 'soft')}")
+        _items(screen, texts.say("page.planned"), (step["plan"] or {}).get("items"), texts)
+        outcome = step["outcome"] or {}
+        _items(screen, texts.say("page.touched"), outcome.get("effects"), texts)
+        if outcome.get("detail"):
+            screen.line(f"     {screen.paint(_short(outcome['detail']), 'soft')}")
+
+
+def _items(screen: Screen, title: str, items: Any, texts: Catalog) -> None:
+    if not items:
+        return
+    shown = ", ".join(item(texts, each) for each in items[:ITEMS])
+    more = " " + texts.say("page.more", count=len(items) - ITEMS) if len(items) > ITEMS else ""
+    screen.line(f"     {screen.paint(title, 'soft')}: {screen.paint(shown + more)}")
+
+
+def _evidence(screen: Screen, evidence: Sequence[Json], texts: Catalog) -> None:
+    if not evidence:
+        return
+    screen.heading(texts.say("page.evidence"))
+    for each in evidence:
+        screen.line(f"  {screen.paint(each['phase'], 'strong')}  {screen.paint(moment(each['at']), 'soft')}")
+        screen.line(f"     {screen.paint(_short(each['body']))}")
+
+
+def _history(screen: Screen, events: Sequence[Json], texts: Catalog) -> None:
+    moves = [event for event in events if event["kind"] == "moved"]
+    if not moves:
+        return
+    screen.heading(texts.say("page.history"))
+    screen.table(
+        [
+            [
+                (moment(event["at"]), "soft"),
+                (word(texts, "state", event["to"]), colour_of(event["to"])),
+                (word(texts, "reason", event["reason"]), ""),
+            ]
+            for event in moves
+        ]
+    )
+
+
+def _labels(labels: Json) -> str:
+    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(labels.items()))
+
+
+def _short(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= EVIDENCE else text[:EVIDENCE] + " …"

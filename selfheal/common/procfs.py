@@ -1,0 +1,216 @@
+"""One process as `/proc` shows it: reading and parsing, safe against processes that vanish and names that lie.
+
+The formats are those of proc(5). Nothing here knows groups, metrics or signals.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+# a read that meets one of these met a process that has ended, not one that may not be read
+GONE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
+
+_CHUNK = 1 << 16
+_EFFECTIVE_UID = re.compile(rb"^Uid:\s+\d+\s+(\d+)", re.MULTILINE)
+
+
+class Stat(NamedTuple):
+    """What `/proc/PID/stat` says, in the kernel's units: ticks, pages, bytes as named."""
+
+    comm: str
+    state: str
+    ppid: int
+    minor_faults: int
+    major_faults: int
+    user_ticks: int
+    system_ticks: int
+    threads: int
+    start_ticks: int
+    virtual_bytes: int
+    resident_pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process at the moment it was read; `pid` and `start_ticks` together are its identity within one boot.
+
+    `exe` is the first argument as the process was started (its `comm` if it has none), as process-exporter has it;
+    a process can choose that freely. `cpu_ticks` is user plus system.
+    """
+
+    pid: int
+    start_ticks: int
+    uid: int
+    ppid: int
+    comm: str
+    argv: tuple[str, ...]
+    exe: str
+    state: str
+    resident_bytes: int
+    cpu_ticks: int
+    threads: int = 1
+
+    @property
+    def is_zombie(self) -> bool:
+        """Say whether it has ended and waits for its parent.
+
+        A process whose main thread alone has ended also shows Z, but lives on in its other threads.
+        """
+        return self.state in ("Z", "X") and self.threads <= 1
+
+
+class ProcessFolder:
+    """`/proc/PID`, held open: once the process has ended every read fails, even if its pid is given to another."""
+
+    __slots__ = ("_descriptor", "path")
+
+    def __init__(self, procfs: Path | str, pid: int) -> None:
+        self.path = f"{procfs}/{pid}"
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> ProcessFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def read(self, name: str) -> bytes:
+        """Return the whole of one file of this process. Raise OSError, one of GONE if the process has ended."""
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        try:
+            data = os.read(descriptor, _CHUNK)
+            if len(data) < 4096:
+                # procfs hands out at least a page a read, so a shorter answer is the whole file
+                return data
+            parts = [data]
+            while part := os.read(descriptor, _CHUNK):
+                parts.append(part)
+            return b"".join(parts)
+        finally:
+            os.close(descriptor)
+
+    def list(self, name: str) -> list[str]:
+        """Return the names inside one folder of this process. Raise OSError, one of GONE if the process has ended."""
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        try:
+            return os.listdir(descriptor)  # noqa: PTH208 - a Path cannot list a descriptor
+        finally:
+            os.close(descriptor)
+
+    def size(self, name: str) -> int:
+        """Return the size that one entry claims. Raise OSError, one of GONE if the process has ended."""
+        return os.stat(name, dir_fd=self._descriptor).st_size
+
+    def owner(self) -> int:
+        """Return the uid that owns the folder."""
+        return os.fstat(self._descriptor).st_uid
+
+
+def parse_stat(data: bytes) -> Stat:
+    """Given the bytes of `/proc/PID/stat`, return them parsed. Raise ValueError if they are not such a line.
+
+    The name stands in parentheses and may itself hold parentheses, spaces and line breaks: it ends at the last `)`.
+    """
+    opening, closing = data.find(b"("), data.rfind(b")")
+    if opening < 0 or closing < opening:
+        raise ValueError("not a stat line: no name in parentheses")
+    fields = data[closing + 1 :].split()
+    if len(fields) < 22:
+        raise ValueError(f"not a whole stat line: {len(fields)} fields after the name, at least 22 expected")
+    return Stat(
+        data[opening + 1 : closing].decode("utf-8", "replace"),
+        fields[0].decode("ascii", "replace"),
+        int(fields[1]),
+        int(fields[7]),
+        int(fields[9]),
+        int(fields[11]),
+        int(fields[12]),
+        int(fields[17]),
+        int(fields[19]),
+        int(fields[20]),
+        int(fields[21]),
+    )
+
+
+def parse_argv(data: bytes) -> tuple[str, ...]:
+    """Given the bytes of `/proc/PID/cmdline`, return the arguments; none for kernel threads and zombies."""
+    stripped = data.rstrip(b"\0")
+    return tuple(stripped.decode("utf-8", "replace").split("\0")) if stripped else ()
+
+
+def parse_resident_bytes(data: bytes) -> int:
+    """Given the bytes of `/proc/PID/statm`, return resident bytes. Raise ValueError if they are not such a line."""
+    fields = data.split()
+    if len(fields) < 2:
+        raise ValueError("not a statm line")
+    return int(fields[1]) * PAGE_BYTES
+
+
+def parse_effective_uid(data: bytes) -> int:
+    """Given the bytes of `/proc/PID/status`, return the effective uid. Raise ValueError if there is none."""
+    found = _EFFECTIVE_UID.search(data)
+    if found is None:
+        raise ValueError("no Uid line in status")
+    return int(found[1])
+
+
+def list_pids(procfs: Path) -> list[int]:
+    """Return the pids under `procfs`, ascending. Raise OSError if it cannot be listed."""
+    # names alone are wanted, of every process at every scrape
+    names = os.listdir(procfs)  # noqa: PTH208
+    return sorted(int(name) for name in names if name.isdecimal() and name.isascii())
+
+
+def read_process(procfs: Path, pid: int) -> Process | None:
+    """Given a pid, return its process, or None if it has ended.
+
+    Raise OSError, naming the file, if it is there and cannot be read or understood.
+    """
+    try:
+        with ProcessFolder(procfs, pid) as folder:
+            return _read(folder, pid)
+    except GONE:
+        return None
+
+
+def _read(folder: ProcessFolder, pid: int) -> Process:
+    name = "stat"
+    try:
+        stat = parse_stat(folder.read(name))
+        name = "cmdline"
+        argv = parse_argv(folder.read(name))
+        name = "statm"
+        resident = parse_resident_bytes(folder.read(name))
+        name = "status"
+        uid = parse_effective_uid(folder.read(name))
+    except ValueError as error:
+        raise OSError(errno.EBADMSG, f"cannot understand it: {error}", f"{folder.path}/{name}") from error
+    exe = (argv[0] if argv else "") or stat.comm
+    ticks = stat.user_ticks + stat.system_ticks
+    return Process(
+        pid, stat.start_ticks, uid, stat.ppid, stat.comm, argv, exe, stat.state, resident, ticks, stat.threads
+    )
+
+
+def boot_id(procfs: Path) -> str:
+    """Return the id that the kernel drew at boot. Raise OSError if it cannot be read."""
+    return (procfs / "sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def boot_time(procfs: Path) -> float:
+    """Return when the machine booted, in seconds since the epoch, from `btime` of `/proc/stat`.
+
+    Raise OSError if it cannot be read, ValueError if it holds no `btime`.
+    """
+    for line in (procfs / "stat").read_bytes().splitlines():
+        if line.startswith(b"btime "):
+            return float(line.split()[1])
+    raise ValueError(f"no btime in {procfs}/stat")

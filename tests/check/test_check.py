@@ -1,0 +1,113 @@
+"""`selfheal check`: each folder in cases/ holds files with a fault, its expected.txt everything that is said of it."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import shutil
+from pathlib import Path
+
+import pytest
+
+from remediator import check
+from remediator.check import CHECKS, Report, run
+from remediator.config import SHIPPED_PLAYBOOKS, SHIPPED_RULES, shipped_files
+from remediator.judge import Proof
+
+CASES = sorted((Path(__file__).parent / "cases").iterdir())
+READERS = {"rules", "world"}
+"""Modules in the room that read and check nothing."""
+
+
+def check_case(case: Path, folder: Path) -> Report:
+    shutil.copytree(case, folder)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    config = folder / "remediator.yml"
+    if config.exists():
+        return run(config)
+    return run(None, sorted(folder.glob("rules.yml")), sorted(folder.glob("playbooks/*.yml")))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_a_case_is_told_with_file_path_and_remedy(case: Path, tmp_path: Path) -> None:
+    expected = (case / "expected.txt").read_text("utf-8").splitlines()
+
+    report = check_case(case, tmp_path / "c")
+
+    found = [f"{problem.level}: {problem}".replace(f"{tmp_path}/c/", "") for problem in report.problems]
+    assert found == expected
+    assert report.ok is not any(line.startswith("error: ") for line in expected)
+
+
+def test_what_is_shipped_is_clean() -> None:
+    report = run()
+
+    assert report.problems == ()
+    assert report.ok
+    assert set(report.files) == {*shipped_files(SHIPPED_RULES), *shipped_files(SHIPPED_PLAYBOOKS)}
+
+
+def test_every_shipped_alert_tells_its_proof_class() -> None:
+    proofs = {found.alert: found for found in run().proofs}
+
+    assert proofs["ProcessMemoryLeak"].proof is Proof.TWO_SCRAPES
+    assert proofs["ProcessMemoryLeak"].playbook == "restart_leaking_worker"
+    assert proofs["ProcessSpinning"].proof is Proof.WINDOW
+    assert proofs["ProcessSpinning"].window_seconds == 60.0
+    assert proofs["ServiceDown"].playbook == "restart_service"
+    assert proofs["Watchdog"].proof is Proof.DECLARE
+    assert proofs["Watchdog"].playbook is None
+    assert "declare `healthy:`" in proofs["Watchdog"].detail
+
+
+def test_a_report_is_json() -> None:
+    found = json.loads(json.dumps(run().to_json()))
+
+    assert found["ok"] is True
+    assert found["problems"] == []
+    assert {"alert", "proof", "playbook", "window_seconds"} <= set(found["proofs"][0])
+
+
+def test_rules_alone_are_checked_without_calling_playbooks_missing(tmp_path: Path) -> None:
+    rules = shipped_files(SHIPPED_RULES)
+
+    report = run(None, rules)
+
+    assert report.problems == ()
+    assert len(report.proofs) > 10
+    assert {found.playbook for found in report.proofs} == {None}
+
+
+def test_playbooks_alone_are_checked_without_calling_rules_missing() -> None:
+    report = run(None, playbooks=shipped_files(SHIPPED_PLAYBOOKS))
+
+    assert report.problems == ()
+    assert report.proofs == ()
+
+
+def test_a_missing_configuration_is_one_problem(tmp_path: Path) -> None:
+    path = tmp_path / "none.yml"
+
+    report = run(path)
+
+    assert [str(problem) for problem in report.problems] == [
+        f"{path}: cannot be read (No such file or directory); name a file that this user can read"
+    ]
+
+
+def test_every_check_in_the_room_is_in_the_table() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(check.__path__)}
+
+    assert modules - READERS == {found.name for found in CHECKS}
+
+
+def test_a_policy_that_others_may_write_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    check_case(next(case for case in CASES if case.name == "a_policy_that_denies"), folder)
+    (folder / "policy.yml").chmod(0o666)
+
+    found = [str(problem) for problem in run(folder / "remediator.yml").problems]
+
+    wanted = f"{folder}/policy.yml: can be written by others (mode 0666), so everything is denied; "
+    assert wanted + f"run chmod 600 {folder}/policy.yml" in found

@@ -1,0 +1,73 @@
+"""The shipped playbooks: five, observing, each bounded, proven and named in both languages."""
+
+from __future__ import annotations
+
+import yaml
+
+from remediator.actions import ACTIONS
+from remediator.config import SHIPPED_PLAYBOOKS, shipped_files
+from remediator.model import Alert, Mode, Playbook
+from remediator.playbooks.loader import load_playbooks
+from remediator.playbooks.match import Site, choose, freeze
+
+EXPECTED = {
+    "ProcessMemoryLeak": ("restart_leaking_worker", "process.terminate"),
+    "ProcessSpinning": ("restart_spinning_worker", "process.terminate"),
+    "ZombiesPiledUp": ("reap_zombies", "process.reap"),
+    "ServiceDown": ("restart_service", "service.restart"),
+    "DirectoryTooLarge": ("clean_directory", "disk.clean"),
+}
+FILES = shipped_files(SHIPPED_PLAYBOOKS)
+
+
+def shipped() -> tuple[Playbook, ...]:
+    return load_playbooks(FILES)
+
+
+def test_each_of_the_five_alerts_has_its_playbook_and_action() -> None:
+    found = {playbook.trigger.alert: (playbook.name, playbook.steps[0].action) for playbook in shipped()}
+
+    assert found == EXPECTED
+
+
+def test_a_file_has_the_name_of_its_playbook() -> None:
+    assert sorted(path.stem for path in FILES) == [playbook.name for playbook in shipped()]
+
+
+def test_no_shipped_playbook_says_a_mode_so_all_observe() -> None:
+    assert all("mode" not in yaml.safe_load(path.read_text("utf-8")) for path in FILES)
+    assert {playbook.mode for playbook in shipped()} == {Mode.OBSERVE}
+
+
+def test_each_has_two_titles_limits_of_its_own_and_a_watch() -> None:
+    for path in FILES:
+        written = yaml.safe_load(path.read_text("utf-8"))
+
+        assert set(written["title"]) == {"en", "ko"}
+        assert written["title"]["en"].isascii()
+        assert not written["title"]["ko"].isascii()
+        assert {"cooldown", "rate"} <= set(written["limits"])
+        assert {"healthy_for", "within", "watch"} <= set(written["verify"])
+
+
+def test_what_ends_or_restarts_something_proves_that_it_is_alive() -> None:
+    asked = {playbook.name: playbook.verify.alive for playbook in shipped() if playbook.verify is not None}
+
+    assert all(asked[name] for name in ("restart_leaking_worker", "restart_spinning_worker", "restart_service"))
+
+
+def test_each_freezes_for_the_alert_it_answers() -> None:
+    labels = {"instance": "web-1:9976", "groupname": "worker", "service": "web", "directory": "/var/tmp/app"}
+    site = Site({"web-1": ("web-1:9976",)}, ACTIONS, Mode.AUTO)
+    names = {"process_group": "worker", "service": "web", "directory": "/var/tmp/app"}
+
+    for alertname, (name, _) in EXPECTED.items():
+        alert = Alert("firing", {"alertname": alertname, **labels}, {}, 0.0, "f")
+        playbook = choose(shipped(), alert)
+        assert playbook is not None
+        frozen = freeze(playbook, alert, site)
+
+        assert frozen.playbook == name
+        assert frozen.mode is Mode.OBSERVE
+        assert frozen.target.name == names[frozen.target.kind]
+        assert "{{" not in repr(frozen)

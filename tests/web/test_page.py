@@ -1,0 +1,198 @@
+"""The page: what it shows, in both languages, and that nothing on it is more than text."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from remediator.model import ENDS, LIVE, State
+from tests.web.site import ALERT, DETAIL, RUN, Site
+
+EVIL = '<script>alert(1)</script>" onload="x" {{ 7*7 }} {who} &amp; \x1b[2J'
+
+
+class Page(HTMLParser):
+    """Elements and attributes of a page, strictly nested."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_the_page_shows_what_is_wrong_and_what_was_done(site: Site) -> None:
+    page = Page(site.ask("GET", "/?lang=en").text)
+
+    assert "Wrong now" in page.text
+    assert "ProcessMemoryLeak" in page.text
+    assert "web-1/process_group:worker" in page.text
+    assert "fixed, proven on fresh samples" in page.text
+    assert {"href": "/runs/7?lang=en"} in page.named("a")
+
+
+def test_a_quiet_host_is_told_so(site: Site) -> None:
+    site.service.alerts, site.service.runs = (
+        [ALERT | {"status": "resolved", "closed_at": "2026-01-01T00:01:00.000Z"}],
+        [],
+    )
+
+    page = Page(site.ask("GET", "/?lang=en").text)
+
+    assert "No alert is firing." in page.text
+    assert "Nothing has been decided yet." in page.text
+
+
+def test_pause_and_blindness_stand_at_the_top(site: Site) -> None:
+    until = "2026-01-01T02:00:00.000Z"
+    site.service.state = {
+        "paused": {"who": "kim", "why": "migration", "until": until, "hard": True},
+        "blind": ["prometheus"],
+    }
+
+    text = Page(site.ask("GET", "/?lang=en").text).text
+
+    assert text.index("By kim: migration.") < text.index("Wrong now")
+    assert "2026-01-01 02:00:00 UTC" in text
+    assert "no usable answer from prometheus" in text
+
+
+def test_one_remediation_is_told_whole(site: Site) -> None:
+    page = Page(site.ask("GET", "/runs/7?lang=en").text)
+
+    for expected in (
+        "cooldown",
+        "holds",
+        "process 4242 of worker",
+        "file /var/tmp/x",
+        "process.terminate",
+        '"value": 1',
+    ):
+        assert expected in page.text
+
+
+def test_a_remediation_that_is_not_there_is_a_404(site: Site) -> None:
+    assert site.ask("GET", "/runs/8").status == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "language"),
+    [
+        ("?lang=ko", "en", "ko"),
+        ("?lang=en", "ko", "en"),
+        ("", "ko-KR,ko;q=0.9,en;q=0.5", "ko"),
+        ("", "de", "en"),
+        ("?lang=xx", "ko", "ko"),
+        ("?lang=%3Cscript%3E", "", "en"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/runs/7"])
+def test_the_language_is_the_asked_one_else_the_browsers(
+    site: Site, path: str, query: str, header: str, language: str
+) -> None:
+    answer = site.ask("GET", path + query, Accept_Language=header)
+
+    page = Page(answer.text)
+    assert page.named("html") == [{"lang": language}]
+    assert answer.headers["content-language"] == language
+    assert ("대상" in page.text) is (language == "ko")
+
+
+def test_hostile_text_is_text(site: Site) -> None:
+    evil_labels = {"alertname": EVIL, "instance": EVIL}
+    site.service.alerts = [ALERT | {"alertname": EVIL, "labels": evil_labels, "fate": EVIL, "reason": EVIL}]
+    site.service.runs = [RUN | {"target": EVIL, "playbook": EVIL, "state": EVIL}]
+    site.service.state = {"paused": {"who": EVIL, "why": EVIL, "until": None, "hard": False}, "blind": [EVIL]}
+    site.service.details[7] = DETAIL | {
+        "target": EVIL,
+        "alert": RUN["alert"] | {"alertname": EVIL, "labels": evil_labels},
+        "evidence": [{"at": None, "phase": EVIL, "body": {EVIL: EVIL}}],
+        "steps": [DETAIL["steps"][0] | {"plan": {"items": [{"kind": "file", "path": EVIL}]}, "outcome": None}],
+    }
+
+    for path in ("/?lang=ko", "/runs/7?lang=en"):
+        page = Page(site.ask("GET", path).text)
+        assert page.named("script") == []
+        assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+        assert "<script>alert(1)</script>" in page.text
+        assert "{{ 7*7 }}" in page.text
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_allows_no_script(site: Site) -> None:
+    answer = site.ask("GET", "/")
+
+    page = Page(answer.text)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self';")
+    assert "unsafe" not in policy
+    links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("href", "src")]
+    assert [link for link in links if link and not link.startswith(("/", "?", "#"))] == []
+    assert not [attributes for _, attributes in page.tags if "style" in attributes]
+    assert site.ask("GET", "/style.css").headers["content-type"].startswith("text/css")
+
+
+def test_it_refreshes_by_itself_and_can_be_kept_still(site: Site) -> None:
+    moving, still = Page(site.ask("GET", "/?lang=en").text), Page(site.ask("GET", "/?lang=en&refresh=0").text)
+
+    assert {"http-equiv": "refresh", "content": "5"} in moving.named("meta")
+    assert [meta for meta in still.named("meta") if "http-equiv" in meta] == []
+    assert {"href": "/runs/7?lang=en&refresh=0"} in still.named("a")
+
+
+def test_keyboard_and_screen_reader_find_their_way(site: Site) -> None:
+    for path in ("/", "/runs/7"):
+        page = Page(site.ask("GET", path).text)
+        assert page.named("a")[0] == {"class": "skip", "href": "#main"}
+        assert len(page.named("main")) == len(page.named("h1")) == 1
+        assert all(cell.get("scope") in ("col", "row") for cell in page.named("th"))
+        assert page.named("nav")[0]["aria-label"]
+
+
+def test_every_state_has_a_style_and_words(site: Site) -> None:
+    site.service.runs = [RUN | {"id": str(number), "state": state.value} for number, state in enumerate(ENDS | LIVE)]
+
+    page = Page(site.ask("GET", "/?lang=en").text)
+
+    assert len([cell for cell in page.named("td") if cell.get("class")]) == len(ENDS | LIVE)
+    assert set(State) - {State.WATCHING} == ENDS | LIVE
+
+
+def test_long_evidence_is_cut_on_the_page_only(site: Site) -> None:
+    site.service.details[7] = DETAIL | {"evidence": [{"at": None, "phase": "after", "body": {"x": "y" * 50_000}}]}
+
+    text = site.ask("GET", "/runs/7").text
+
+    assert len(re.findall("y{100}", text)) < 100
+    assert len(json.dumps(site.ask("GET", "/api/v1/remediations/7").json())) > 50_000
+
+
+def test_only_the_last_of_many_decisions_is_shown(site: Site) -> None:
+    earlier = [each | {"at": f"2026-01-01T00:00:0{second}.000Z"} for second in range(5) for each in DETAIL["decisions"]]
+    site.service.details[7] = DETAIL | {"decisions": earlier}
+
+    text = Page(site.ask("GET", "/runs/7?lang=en").text).text
+
+    assert "Decided 4 times before this" in text
+    assert text.count("holds") == 1
