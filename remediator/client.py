@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
-import requests
-from requests.adapters import HTTPAdapter
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, SSLError, TimeoutError
 
 from remediator.errors import SourceUnavailable
 
@@ -49,15 +49,20 @@ class Client:
         self.source = source
         self._timeout = timeout
         self._max_bytes = max_bytes
-        self._verify = verify
-        self._certificate = certificate
         # uncompressed: on loopback compressing costs more than it saves, and `max_bytes` is then what is held
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "selfheal"}
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()
         self._headers |= dict(headers or {})
-        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_CONNECTIONS, max_retries=0)
+        tls: dict[str, Any] = {}
+        if parts.scheme == "https":
+            tls["cert_reqs"] = "CERT_REQUIRED" if verify else "CERT_NONE"
+            tls["ca_certs"] = verify if isinstance(verify, str) else None
+            tls["cert_file"], tls["key_file"] = certificate or (None, None)
+        # a pool by itself knows no environment, no proxies, no cookies and no netrc
+        self._pool = urllib3.connection_from_url(self.base_url, maxsize=_CONNECTIONS, timeout=timeout, **tls)
+        self._path = parts.path.rstrip("/")
 
     def get(self, path: str, parameters: Mapping[str, str] | list[tuple[str, str]] | None = None) -> bytes:
         """Given a path below the address and query parameters, return the body of a 200. Raise SourceUnavailable."""
@@ -88,49 +93,45 @@ class Client:
 
     def close(self) -> None:
         """Close every kept connection."""
-        self._adapter.close()
+        self._pool.close()
 
     def _send(self, method: str, path: str, form: bytes | None) -> bytes:
         try:
             return self._once(method, path, form)
-        except requests.ConnectionError:
+        except (ProtocolError, NewConnectionError):
             # the far side may have closed an idle connection just as we wrote; nothing here changes anything there
             pass
-        except requests.RequestException as error:
+        except HTTPError as error:
             raise self.unavailable(_in_words(error)) from None
         try:
             return self._once(method, path, form)
-        except requests.RequestException as error:
+        except HTTPError as error:
             raise self.unavailable(_in_words(error)) from None
 
     def _once(self, method: str, path: str, form: bytes | None) -> bytes:
-        request = requests.PreparedRequest()
-        request.method = method
-        request.url = self.base_url + path
-        request.headers = requests.structures.CaseInsensitiveDict(self._headers)
-        request.hooks = {"response": []}
-        request.body = form
+        headers = dict(self._headers)
         if form is not None:
-            request.headers["Content-Type"] = "application/x-www-form-urlencoded"
-            request.headers["Content-Length"] = str(len(form))
-        # straight to the adapter: no session means no environment, no cookies, no netrc and no redirects
-        response = self._adapter.send(
-            request, stream=True, timeout=self._timeout, verify=self._verify, cert=self._certificate, proxies=None
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        response = self._pool.urlopen(
+            method, self._path + path, form, headers, retries=False, redirect=False, preload_content=False
         )
         try:
             body = self._read(response)
-        finally:
+        except BaseException:
+            # what is left unread must not be the next answer of this connection
             response.close()
-        if response.status_code == 200:
+            raise
+        response.release_conn()
+        if response.status == 200:
             return body
-        if 300 <= response.status_code < 400:
-            raise self.unavailable(f"answered {response.status_code}, a redirect, which is not followed")
-        raise self.unavailable(f"answered {response.status_code}{_said(body)}")
+        if 300 <= response.status < 400:
+            raise self.unavailable(f"answered {response.status}, a redirect, which is not followed")
+        raise self.unavailable(f"answered {response.status}{_said(body)}")
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.stream(_CHUNK):
             size += len(chunk)
             if size > self._max_bytes:
                 raise self.unavailable(f"the answer is longer than {self._max_bytes} bytes")
@@ -138,13 +139,15 @@ class Client:
         return b"".join(chunks)
 
 
-def _in_words(error: requests.RequestException) -> str:
+def _in_words(error: HTTPError) -> str:
     """Return what happened, without the error's own text: that may hold the whole URL."""
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, SSLError):
         return "its certificate could not be verified"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, NewConnectionError):
+        return "cannot connect"
+    if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
+    if isinstance(error, ProtocolError):
         return "cannot connect"
     return f"the exchange failed ({error.__class__.__name__})"
 

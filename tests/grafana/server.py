@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import Any
+from urllib.parse import urlencode
 
-import requests
+import urllib3
 
 from tests.grafana.incident import page
 from tests.tools import tool
@@ -37,12 +38,16 @@ class Prometheus:
     def label_values(self, selector: str, label: str, start: int, end: int) -> list[str]:
         """Return the values of a label, as a variable of a dashboard asks for them."""
         parameters: dict[str, str | int] = {"match[]": selector, "start": start, "end": end}
-        answer = requests.get(f"{self.address}/api/v1/label/{label}/values", params=parameters, timeout=10).json()
+        answer = urllib3.request(
+            "GET", f"{self.address}/api/v1/label/{label}/values", fields=parameters, timeout=10
+        ).json()
         assert answer["status"] == "success", answer
         return list(answer["data"])
 
     def _ask(self, path: str, **parameters: str | int) -> list[Series]:
-        answer = requests.post(f"{self.address}/api/v1/{path}", data=parameters, timeout=10).json()
+        body = urlencode(parameters).encode()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = urllib3.request("POST", f"{self.address}/api/v1/{path}", body=body, headers=form, timeout=10).json()
         assert answer["status"] == "success", f"{parameters['query']}: {answer}"
         assert not answer.get("warnings"), answer
         return list(answer["data"]["result"])
@@ -83,9 +88,9 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path)
     while monotonic() < deadline:
         assert process.poll() is None, log.read_text("utf-8")
         try:
-            if requests.get(f"{address}/-/ready", timeout=2).status_code == 200:
+            if urllib3.request("GET", f"{address}/-/ready", timeout=2, retries=False).status == 200:
                 return
-        except requests.ConnectionError:
+        except urllib3.exceptions.HTTPError:
             pass  # not listening yet
         Event().wait(0.05)
     raise AssertionError(f"Prometheus is not ready: {log.read_text('utf-8')}")
