@@ -14,27 +14,40 @@ import json
 import os
 import platform
 import random
-import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from selfheal.common.clock import SystemClock, from_rfc3339
 from selfheal.common.durations import format_duration, parse_duration
-from selfheal.stack.events import FaultHealed, FaultInjected, FaultNotHealed
-from selfheal.stack.loop import Stack, Wish, opened
+from selfheal.stack import config, kernel, ports
+from selfheal.stack.bystanders import foreign_effects
+from selfheal.stack.events import ProgramDied
+from selfheal.stack.follow import Follower, Seen
+from selfheal.stack.layout import Layout
 from selfheal.stack.loopback import ask
-from selfheal.stack.patient import FAULTS, Fault
+from selfheal.stack.patient import FAULTS, Fault, control
+from selfheal.stack.patient.decoys import Decoys
+from selfheal.stack.patient.identities import group_name
 from selfheal.stack.patient.playbooks import render_playbooks
 from selfheal.stack.patient.rules import Timing, render_rules
+from selfheal.stack.patient.worker import KINDS
+from selfheal.stack.programs import programs
+from selfheal.stack.supervise import StartFailed, Supervisor
 from selfheal.stack.tools import default_folder, provide
 
+FOLLOW = 0.1
+"""Seconds between two looks."""
+STRETCHES = ("found", "begun", "acted", "proven")
+GIVE_UP = 60.0
+EVALUATION = 1.0
 AIMS = {"gauge": 15.0, "window": 25.0}
 """Seconds from fault to proof at a 5 s scrape: of a plain comparison, and of a rate or slope over a window."""
 
@@ -85,35 +98,110 @@ def _terms(rule: Mapping[str, Any], playbook: Mapping[str, Any]) -> Terms:
     return Terms(kind, parse_duration(rule["for"]), sum(graces), parse_duration(playbook["verify"]["healthy_for"]))
 
 
+class Patient:
+    """The demo's stack without its director: this benchmark decides when the patient falls ill."""
+
+    def __init__(self, folder: Path, scrape: float) -> None:
+        clock = SystemClock()
+        layout = Layout(folder.resolve())
+        layout.make()
+        self.settings = config.Settings(layout, ports.choose(config.wanted_ports(True)), scrape, True, token_hex(4))
+        self._decoys = Decoys(layout.patient, layout.decoys, self.settings.name, self.settings.ports["patient"])
+        self._follower = Follower(self.settings.url("remediator"), layout.api_token, FOLLOW)
+        self._supervisor = Supervisor(programs(self.settings, provide(default_folder(), _tell)), clock)
+        self._clock = clock
+
+    def start(self) -> None:
+        """Start everything and return when Prometheus has seen every worker often enough for a window."""
+        config.render(self.settings)
+        kernel.adopt_orphans()
+        self._decoys.start()
+        for _ in self._supervisor.start():
+            pass
+        self.wait_for(lambda: self._supervisor.ready and self._decoys.ready, "every program is ready")
+        seen = f'count(count_over_time(namedprocess_namegroup_num_procs{{groupname=~"{group_name(".*")}"}}[10m]) >= 3)'
+        self.wait_for(lambda: self._value(seen) == len(KINDS), "the patient was scraped")
+
+    def stop(self) -> None:
+        """End every process."""
+        self._supervisor.stop(lambda: False, time.sleep)
+        self._decoys.stop()
+
+    def heal(self, fault: Fault) -> Run | None:
+        """Make the patient ill, return when it is proven healed and its alert is quiet, with the stretches."""
+        injected = self._clock.now()
+        control.ask(self.settings.layout.patient, f"ill {fault.name}")
+        try:
+            self.wait_for(lambda: self._verified(fault, injected) is not None, f"{fault.name} is proven", GIVE_UP)
+            self.wait_for(lambda: self._is_quiet(fault), f"{fault.alert} is quiet", GIVE_UP)
+        except TimeoutError as error:
+            _tell(str(error))
+            return None
+        seen = self._verified(fault, injected)
+        assert seen is not None
+        whole = next(item for item in self._follower.details() if str(item["id"]) == seen.id)
+        fired, started, verified = seen.fired_at, seen.started_at or 0.0, seen.verified_at or 0.0
+        ended = max(from_rfc3339(step["ended_at"]) for step in whole["steps"])
+        return Run(fault.name, fired - injected, started - fired, ended - started, verified - ended)
+
+    def bystanders_touched(self) -> int:
+        """Return how many decoys changed and how many recorded effects were not on the patient."""
+        foreign = foreign_effects(self._follower.details(), self.settings.layout.patient)
+        return len(self._decoys.changed()) + len(foreign)
+
+    def verdicts(self) -> Counter[str]:
+        """Return how often each verdict stands in the remediator's record of the patient's playbooks."""
+        ours = {fault.playbook for fault in FAULTS}
+        return Counter(item["verdict"] or "none" for item in self._follower.details() if item["playbook"] in ours)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+        """Supervise until `condition` holds. Raise TimeoutError after `seconds`."""
+        end = self._clock.monotonic() + seconds
+        while not condition():
+            if self._clock.monotonic() > end:
+                raise TimeoutError(f"not within {seconds:g} s: {what}")
+            for event in self._supervisor.turn():
+                if isinstance(event, ProgramDied):
+                    raise RuntimeError(f"{event.program} ended by itself with code {event.code}")
+            self._follower.turn(self._clock.monotonic(), self._clock.now())
+            time.sleep(FOLLOW)
+
+    def _verified(self, fault: Fault, injected: float) -> Seen | None:
+        # an evaluation is stamped with the moment it was due, which may lie just before the injection
+        after = injected - EVALUATION
+        ours = [seen for seen in self._follower.seen.values() if seen.playbook == fault.playbook]
+        return next((seen for seen in ours if seen.fired_at >= after and seen.verdict == "fixed"), None)
+
+    def _is_quiet(self, fault: Fault) -> bool:
+        return self._value(f'count(ALERTS{{alertname="{fault.alert}"}}) or vector(0)') == 0
+
+    def _value(self, query: str) -> float | None:
+        answer = ask(f"{self.settings.url('prometheus')}/api/v1/query", {"query": query})
+        found = [] if answer is None else answer["data"]["result"]
+        return float(found[0]["value"][1]) if found else None
+
+
 def measure(rounds: int, scrape: float, seconds: float, dice: random.Random) -> dict[str, Any]:
-    """Run the demo for `rounds`, ended after `seconds` at the latest, and return the figures."""
-    tools = provide(default_folder(), _tell)
-    runs: list[Run] = []
-    injected = 0
-    deadline = time.monotonic() + seconds
-    with TemporaryDirectory() as folder:
-        wish = Wish(Path(folder), demo=True, scrape=scrape, rounds=rounds, until_healed=rounds * len(FAULTS))
-        with opened(wish, tools, SystemClock()) as stack, closing(stack.run()) as happening:
-            for event in happening:
-                if isinstance(event, FaultInjected):
-                    injected += 1
-                elif isinstance(event, FaultNotHealed):
-                    _tell(f"{event.fault:13} not proven after {event.seconds:.1f} s")
-                elif isinstance(event, FaultHealed):
-                    runs.append(_look(stack, event))
-                    _tell(_line(runs[-1]))
-                    # the next one must not begin just after a sample, where this one ended
-                    time.sleep(dice.uniform(0.0, scrape))
-                if time.monotonic() > deadline:
-                    signal.raise_signal(signal.SIGTERM)  # as Ctrl-C: everything is stopped, the report is taken
-        report = stack.report
+    """Let the patient fall ill `rounds` times with every fault, begin no round after `seconds`, return the figures."""
+    outcomes: list[Round] = []
+    begun = time.monotonic()
+    for number in range(1, rounds + 1):
+        if time.monotonic() - begun > seconds:
+            _tell(f"{seconds:g} s are over")
+            break
+        _tell(f"round {number}")
+        outcomes.append(_round(scrape, dice))
+    runs = [run for outcome in outcomes for run in outcome.runs]
+    verdicts = sum((outcome.verdicts for outcome in outcomes), Counter[str]())
     return _figures(runs, terms(scrape), AIMS) | {
-        "injected": injected,
-        "healed": report.healed if report else 0,
-        "bystanders_touched": len(report.bystanders) if report else None,
+        "rounds": len(outcomes),
+        "injected": len(outcomes) * len(FAULTS),
+        "healed": len(runs),
+        "verdicts": dict(verdicts),
+        "bystanders_touched": sum(outcome.touched for outcome in outcomes),
         "scrape_seconds": scrape,
-        "evaluation_seconds": stack.settings.evaluation,
-        "rounds": rounds,
+        "evaluation_seconds": EVALUATION,
+        "seconds": round(time.monotonic() - begun),
         "machine": {
             "cores": os.cpu_count(),
             "system": f"{platform.system()} {platform.release()}",
@@ -122,37 +210,38 @@ def measure(rounds: int, scrape: float, seconds: float, dice: random.Random) -> 
     }
 
 
-def _look(stack: Stack, healed: FaultHealed) -> Run:
-    """Ask the remediator's record for the stretches of the fault that was just verified."""
-    fault = next(fault for fault in FAULTS if fault.name == healed.fault)
-    whole = _newest_verified(stack, fault)
-    verified, fired, started = (_moment(whole, key) for key in ("verified_at", "fired_at", "started_at"))
-    ended = max(from_rfc3339(step["ended_at"]) for step in whole["steps"])
-    injected = verified - healed.seconds
-    return Run(fault.name, fired - injected, started - fired, ended - started, verified - ended)
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Every fault once, on a stack of its own."""
+
+    runs: tuple[Run, ...]
+    """Of the faults that were proven healed."""
+    verdicts: Counter[str]
+    touched: int
+    """Bystanders."""
 
 
-def _newest_verified(stack: Stack, fault: Fault) -> dict[str, Any]:
-    url = f"{stack.settings.url('remediator')}/api/v1/remediations"
-    token = stack.settings.layout.api_token
-    page = _answer(lambda: ask(url, {"limit": "100"}, token))
-    # newest first
-    item = next(item for item in page["items"] if item["playbook"] == fault.playbook and item["verified_at"])
-    whole = _answer(lambda: ask(f"{url}/{item['id']}", None, token))
-    return {**whole, "fired_at": whole["alert"]["starts_at"]}
-
-
-def _answer(question: Callable[[], Any]) -> dict[str, Any]:
-    end = time.monotonic() + 10.0
-    while (found := question()) is None:
-        if time.monotonic() > end:
-            raise RuntimeError("the remediator does not answer")
-        time.sleep(0.1)
-    return dict(found)
-
-
-def _moment(whole: Mapping[str, Any], key: str) -> float:
-    return from_rfc3339(whole[key])
+def _round(scrape: float, dice: random.Random) -> Round:
+    """Start everything anew, so that no round inherits another's history, and let the patient fall ill five times."""
+    runs = []
+    with TemporaryDirectory() as folder:
+        patient = Patient(Path(folder), scrape)
+        try:
+            patient.start()
+            for fault in FAULTS:
+                # any moment between two scrapes is as likely as any other
+                time.sleep(dice.uniform(0.0, scrape))
+                run = patient.heal(fault)
+                if run is not None:
+                    runs.append(run)
+                    _tell(_line(run))
+            return Round(tuple(runs), patient.verdicts(), patient.bystanders_touched())
+        except StartFailed as error:
+            # its log goes with the folder
+            _tell("\n".join([str(error), *error.tail()]))
+            raise
+        finally:
+            patient.stop()
 
 
 def _figures(runs: Sequence[Run], of_fault: Mapping[str, Terms], aims: Mapping[str, float]) -> dict[str, Any]:
@@ -160,7 +249,7 @@ def _figures(runs: Sequence[Run], of_fault: Mapping[str, Terms], aims: Mapping[s
     faults = {}
     for name, term in of_fault.items():
         mine = [run for run in runs if run.fault == name]
-        stretches = {key: _median([getattr(run, key) for run in mine]) for key in ("found", "begun", "acted", "proven")}
+        stretches = {key: _median([getattr(run, key) for run in mine], 2) for key in STRETCHES}
         faults[name] = {
             "kind": term.kind,
             "runs": len(mine),
@@ -190,8 +279,8 @@ def _net(run: Run, term: Terms) -> float:
     return run.seconds - term.pending - term.healthy_for
 
 
-def _median(values: Sequence[float]) -> float | None:
-    return round(median(values), 1) if values else None
+def _median(values: Sequence[float], digits: int = 1) -> float | None:
+    return round(median(values), digits) if values else None
 
 
 def _line(run: Run) -> str:
@@ -206,9 +295,9 @@ def _tell(line: str) -> None:
 def main() -> int:
     """Measure and print; return 1 if a fault was not healed or anything else was touched."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each fault is injected")
     parser.add_argument("--scrape-interval", type=parse_duration, default=5.0)
-    parser.add_argument("--seconds", type=float, default=510.0, help="end after so many seconds")
+    parser.add_argument("--seconds", type=float, default=400.0, help="begin no round after so many")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which faults are injected")
     given = parser.parse_args()
     scrape = given.scrape_interval

@@ -7,6 +7,7 @@ import re
 import yaml
 
 from grafana.parts import (
+    CLEAR,
     CRITICAL,
     OK,
     QUIET,
@@ -21,6 +22,9 @@ from grafana.parts import (
     lines,
     marks,
     override,
+    override_query,
+    shades,
+    stacks,
     stat,
     table,
     variable,
@@ -80,7 +84,7 @@ def moments() -> list[Json]:
             CRITICAL,
             f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}",
             "{{alertname}} on {{instance}}",
-            [7, 8],
+            [7],
         ),
         marks(
             "Remediations",
@@ -124,9 +128,9 @@ def _firing_by_severity() -> Json:
         "Firing alerts by severity",
         "How many alerts fire now. Normal: 0 everywhere. Otherwise the table below names them, and docs/alerts has a "
         "page for each.",
-        Place(0, 0, 9, 4),
+        Place(0, 0, 8, 4),
     )
-    panel = stat(head, queries, look)
+    panel = stat(head, queries, look, filled=True)
     panel["options"]["orientation"] = "auto"
     return panel
 
@@ -137,10 +141,10 @@ def _targets_down() -> Json:
         "Targets down",
         "Targets that Prometheus cannot scrape now. Normal: 0. Nothing is known from a target that is down: see "
         "docs/alerts/TargetDown.md.",
-        Place(9, 0, 5, 4),
+        Place(8, 0, 5, 4),
     )
     queries = [Query(f"count(up{{{CHOSEN}}} == 0) or vector(0)", "down", instant=True)]
-    return stat(head, queries, Look(unit="short", steps=((None, QUIET), (1, CRITICAL))))
+    return stat(head, queries, Look(unit="short", steps=((None, CLEAR), (1, CRITICAL))), filled=True)
 
 
 def _in_progress() -> Json:
@@ -149,7 +153,7 @@ def _in_progress() -> Json:
         "Remediations in progress",
         "Remediations that have not ended: waiting, held, running, undoing, verifying or of unknown outcome. Normal: "
         "few, and not for long. If they stay, `selfheal status` says what they wait for.",
-        Place(14, 0, 5, 4),
+        Place(13, 0, 6, 4),
     )
     queries = [Query(f'sum(selfheal_remediations{{state=~"{IN_PROGRESS}"}})', "in progress", instant=True)]
     look = Look(unit="short", steps=((None, QUIET), (1, OK)), nothing="no remediator")
@@ -169,12 +173,12 @@ def _proven_fixed() -> Json:
     asked = f'sum(increase(selfheal_verdicts_total{{verdict=~"{ASKED}"}}[$__range]))'
     look = Look(
         unit="percentunit",
-        steps=((None, CRITICAL), (0.5, WARNING), (0.9, OK)),
+        steps=((None, CLEAR), (0, CRITICAL), (0.5, WARNING), (0.9, CLEAR)),
         maximum=1,
         decimals=0,
         nothing="no repairs yet",
     )
-    return stat(head, [Query(f"{fixed_} / ({asked} > 0)", "proven", instant=True)], look)
+    return stat(head, [Query(f"{fixed_} / ({asked} > 0)", "proven", instant=True)], look, filled=True)
 
 
 def _firing_alerts() -> Json:
@@ -183,16 +187,17 @@ def _firing_alerts() -> Json:
         "What fires now",
         "Every firing alert, where it fires and since when. Normal: empty. docs/alerts has a page for each alert; "
         "`selfheal why` says what was done about it.",
-        Place(0, 4, 14, 9),
+        Place(0, 4, 15, 9),
     )
-    firing = f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}"
+    # an alert has at most one of these labels; a column for each would be mostly empty
+    concerns = ", ".join(f'"{label}"' for label in ("groupname", "service", "directory", "mountpoint", "collector"))
+    since = f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}"
+    firing = f'label_join({since}, "concerns", "", {concerns})'
     columns = {
         "severity": "Severity",
         "alertname": "Alert",
         "instance": "Instance",
-        "groupname": "Group",
-        "service": "Service",
-        "directory": "Directory",
+        "concerns": "Concerns",
         "Value": "Since",
     }
     colours = {
@@ -206,11 +211,13 @@ def _firing_alerts() -> Json:
         decimals=None,
         nothing="nothing fires",
         overrides=[
-            override("Since", unit="dateTimeFromNow"),
+            override("Since", unit="dateTimeFromNow", custom__width=130),
+            override("Alert", custom__width=160),
+            override("Concerns", noValue="–"),
             override(
                 "Severity",
                 mappings=[{"options": colours, "type": "value"}],
-                custom__cellOptions={"type": "color-text"},
+                custom__cellOptions={"mode": "basic", "type": "color-background"},
                 custom__width=90,
             ),
         ],
@@ -224,9 +231,9 @@ def _decisions() -> Json:
         "What was decided, and why not",
         "Decisions in the chosen time by their reason; `allowed` means a remediation ran. Normal: mostly allowed, or "
         "observe_mode while you watch. Many of one other reason: `selfheal why` shows the alerts it concerns.",
-        Place(14, 4, 10, 9),
+        Place(15, 4, 9, 9),
     )
-    counted = "topk(10, sum by (reason) (increase(selfheal_decisions_total[$__range])) > 0)"
+    counted = "topk(8, sum by (reason) (increase(selfheal_decisions_total[$__range])) > 0)"
     look = Look(unit="short", steps=((None, OK),), nothing="no decisions yet")
     return bars(head, [Query(counted, "{{reason}}", instant=True)], look)
 
@@ -235,13 +242,14 @@ def _hosts() -> Json:
     head = Head(
         7,
         "CPU and memory of the hosts",
-        "Used share of CPU time and of memory. Dashed: the lowest limit of the hosts shown, at which HostCpuHigh and "
-        "HostMemoryPressure fire. Normal: below the limits. Above: their pages say what to do.",
+        "Used share of CPU time (blue) and of memory (grey), at each moment of the five hosts with the most. Dashed: "
+        "the lowest limit of the hosts chosen, at which HostCpuHigh and HostMemoryPressure fire. Normal: "
+        "below the limits. Above: their pages say what to do.",
         Place(0, 13, 12, 9),
     )
     queries = [
-        Query(f"topk(10, instance:cpu_used:ratio{{{CHOSEN}}})", "CPU {{instance}}"),
-        Query(f"topk(10, instance:memory_used:ratio{{{CHOSEN}}})", "memory {{instance}}"),
+        Query(f"topk(5, instance:cpu_used:ratio{{{CHOSEN}}})", "CPU {{instance}}"),
+        Query(f"topk(5, instance:memory_used:ratio{{{CHOSEN}}})", "memory {{instance}}"),
         Query(f"min({limit('HostCpuHigh')})", "CPU limit"),
         Query(f"min({limit('HostMemoryPressure')})", "memory limit"),
     ]
@@ -249,9 +257,13 @@ def _hosts() -> Json:
     look = Look(
         unit="percentunit",
         maximum=1,
+        # with decimals=0 the axis has no line between 0 % and 100 %
+        decimals=None,
         overrides=[
-            override("CPU limit", color=fixed(WARNING), custom__lineStyle=dashed, custom__fillOpacity=0),
-            override("memory limit", color=fixed(CRITICAL), custom__lineStyle=dashed, custom__fillOpacity=0),
+            override_query("A", color=shades(OK)),
+            override_query("B", color=shades(QUIET)),
+            override("CPU limit", color=fixed(WARNING), custom__lineStyle=dashed),
+            override("memory limit", color=fixed(CRITICAL), custom__lineStyle=dashed),
         ],
     )
     return lines(head, queries, look)
@@ -261,15 +273,16 @@ def _verdicts() -> Json:
     head = Head(
         8,
         "Verdicts of the last hour",
-        "At each moment: the verdicts of the hour before, by kind. Normal: fixed and self_resolved. recurred or "
-        "unproven: the repair does not reach the cause. worse: pause that playbook and look.",
+        "At each moment: the verdicts of the hour before, by kind, on top of each other. Normal: fixed and "
+        "self_resolved. recurred or unproven: the repair does not reach the cause. worse: pause that playbook and "
+        "look.",
         Place(12, 13, 12, 9),
     )
     colours = {
         "fixed": OK,
-        "self_resolved": QUIET,
-        "not_asked": "light-blue",
-        "expired": "light-yellow",
+        "self_resolved": "light-blue",
+        "not_asked": QUIET,
+        "expired": "gray",
         "recurred": WARNING,
         "unproven": "orange",
         "worse": CRITICAL,
@@ -279,11 +292,9 @@ def _verdicts() -> Json:
         overrides=[override(verdict, color=fixed(colour)) for verdict, colour in colours.items()],
         nothing="no verdicts yet",
     )
-    panel = lines(head, [Query("sum by (verdict) (increase(selfheal_verdicts_total[1h]))", "{{verdict}}")], look)
-    panel["fieldConfig"]["defaults"]["custom"]["lineInterpolation"] = "stepAfter"
-    return panel
+    return stacks(head, [Query("sum by (verdict) (increase(selfheal_verdicts_total[1h]))", "{{verdict}}")], look)
 
 
 def _from_one(colour: str) -> Json:
-    """Return thresholds that are quiet at 0 and take a colour from 1 on."""
-    return {"mode": "absolute", "steps": [{"color": QUIET, "value": None}, {"color": colour, "value": 1}]}
+    """Return thresholds that leave the tile as it is at 0 and paint it from 1 on."""
+    return {"mode": "absolute", "steps": [{"color": CLEAR, "value": None}, {"color": colour, "value": 1}]}

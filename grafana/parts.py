@@ -13,6 +13,8 @@ DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 # pairs that a colour-blind reader can tell apart; never green beside red, never blue beside purple
 OK, WARNING, CRITICAL, QUIET = "blue", "yellow", "dark-red", "text"
+# no paint at all: for tiles that are filled
+CLEAR = "transparent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,10 @@ class Look:
     overrides: Sequence[Json] = field(default_factory=list)
 
 
-def stat(head: Head, queries: Sequence[Query], look: Look) -> Json:
-    """Return a panel of large figures: the value now."""
+def stat(head: Head, queries: Sequence[Query], look: Look, *, filled: bool = False) -> Json:
+    """Return a panel of large figures: the value now. `filled` paints the tile, not the figure, in its colour."""
     options = {
-        "colorMode": "value",
+        "colorMode": "background_solid" if filled else "value",
         "graphMode": "none",
         "justifyMode": "auto",
         "orientation": "vertical",
@@ -75,12 +77,16 @@ def bars(head: Head, queries: Sequence[Query], look: Look) -> Json:
     """Return a panel of horizontal bars, one for each series: the value now."""
     options = {
         "displayMode": "basic",
+        # without a limit three bars fill the panel and their names shout
+        "maxVizHeight": 32,
         "minVizHeight": 16,
         "minVizWidth": 8,
-        "namePlacement": "auto",
+        "namePlacement": "left",
         "orientation": "horizontal",
         "reduceOptions": _last(),
         "showUnfilled": False,
+        "sizing": "manual",
+        "text": {"titleSize": 11, "valueSize": 14},
         "valueMode": "text",
     }
     return _panel("bargauge", head, queries, look, {}) | {"options": options}
@@ -90,14 +96,16 @@ def lines(head: Head, queries: Sequence[Query], look: Look) -> Json:
     """Return a panel of curves over time."""
     custom = {
         "drawStyle": "line",
-        "fillOpacity": 5,
+        # the fillings of many hosts add up to a grey that hides the curves
+        "fillOpacity": 0,
         "lineWidth": 1,
         "showPoints": "never",
         "spanNulls": False,
         "stacking": {"group": "A", "mode": "none"},
     }
     options = {
-        "legend": {"calcs": ["lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        # no figures: the last one known of a host that is down would look like its value now
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     panel = _panel("timeseries", head, queries, look, custom)
@@ -105,9 +113,25 @@ def lines(head: Head, queries: Sequence[Query], look: Look) -> Json:
     return panel | {"options": options}
 
 
+def stacks(head: Head, queries: Sequence[Query], look: Look) -> Json:
+    """Return a panel of series on top of each other, so that none hides another; one that is 0 leaves no trace."""
+    panel = lines(head, queries, look)
+    panel["fieldConfig"]["defaults"]["custom"] = {
+        # when all is 0 the axis would reach to 100
+        "axisSoftMax": 4,
+        "barAlignment": 0,
+        "barWidthFactor": 1,
+        "drawStyle": "bars",
+        "fillOpacity": 80,
+        "lineWidth": 0,
+        "stacking": {"group": "A", "mode": "normal"},
+    }
+    return panel
+
+
 def table(head: Head, query: Query, look: Look, columns: dict[str, str]) -> Json:
     """Return a table of the series that a query has now; `columns` names the labels to show, in order."""
-    panel = _panel("table", head, [query], look, {"align": "auto", "cellOptions": {"type": "auto"}})
+    panel = _panel("table", head, [query], look, {"align": "auto", "cellOptions": {"type": "auto"}, "minWidth": 90})
     panel["transformations"] = [
         {"id": "filterFieldsByName", "options": {"include": {"names": list(columns)}}},
         {
@@ -119,18 +143,30 @@ def table(head: Head, query: Query, look: Look, columns: dict[str, str]) -> Json
             },
         },
     ]
-    return panel | {"options": {"cellHeight": "sm", "showHeader": True}}
+    first = next(iter(columns.values()))
+    return panel | {
+        "options": {"cellHeight": "sm", "showHeader": True, "sortBy": [{"desc": False, "displayName": first}]}
+    }
 
 
 def override(name: str, **properties: Any) -> Json:
     """Return what differs for one series or column, by its shown name; `__` in a property stands for a dot."""
-    values = [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()]
-    return {"matcher": {"id": "byName", "options": name}, "properties": values}
+    return _override("byName", name, properties)
+
+
+def override_query(letter: str, **properties: Any) -> Json:
+    """Return what differs for all series of one query; the queries of a panel are A, B, C in their order."""
+    return _override("byFrameRefID", letter, properties)
 
 
 def fixed(colour: str) -> Json:
     """Return a colour that does not depend on the value."""
     return {"fixedColor": colour, "mode": "fixed"}
+
+
+def shades(colour: str) -> Json:
+    """Return shades of one colour, another for each series."""
+    return {"fixedColor": colour, "mode": "shades"}
 
 
 def variable(name: str, label: str, query: str) -> Json:
@@ -169,6 +205,11 @@ def marks(name: str, colour: str, expression: str, title: str, panels: Sequence[
         "titleFormat": title,
         "useValueForTime": True,
     }
+
+
+def _override(matcher: str, wanted: str, properties: Json) -> Json:
+    values = [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()]
+    return {"matcher": {"id": matcher, "options": wanted}, "properties": values}
 
 
 def _panel(kind: str, head: Head, queries: Sequence[Query], look: Look, custom: Json) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -16,11 +17,11 @@ from remediator.actions.local import LocalDispatch
 from remediator.client import Client
 from remediator.config import DEFAULT_LISTEN_ADDRESS, Config, Endpoint, load, parse_listen_address
 from remediator.engine import Engine
-from remediator.errors import ConfigError, RemediatorError, StoreBusy
+from remediator.errors import ConfigError, RemediatorError, StoreUnavailable
 from remediator.evidence import Evidence
 from remediator.model import Action, Json, Mode, Playbook, Reached, State, nothing_happens
 from remediator.notifiers import NOTIFIERS
-from remediator.parts import Parts
+from remediator.parts import Jumps, Parts
 from remediator.playbooks.loader import load_playbooks
 from remediator.playbooks.match import Site
 from remediator.policy import Policy
@@ -30,6 +31,7 @@ from remediator.web import Access, Delivery, Metrics, Readings, WebServer, make_
 from remediator.web.hooks import PATH as HOOK_PATH
 from selfheal import __version__
 from selfheal.common.clock import Clock, SystemClock, to_rfc3339
+from selfheal.common.memory import few_arenas
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +40,6 @@ CLOCK_JUMP_HOLDS = 60.0
 
 BLIND_SHOWN = 30.0
 """Seconds after a question without a usable answer during which its source is shown as blind."""
-STAGE_OF = {"occurrence": "decide", "remediation": "run", "retention": "reconcile"}
-"""Which stage an error in a kind of work is counted under, where the names differ."""
 
 
 class App:
@@ -79,12 +79,12 @@ class App:
             dispatch=LocalDispatch(lambda: self._policy, actions, self.clock, config.process_config, reached),
             pause=lambda: pause.read(config.state / pause.NAME, self.clock.now()),
             clock_jumped=self._clock_jumped,
+            jumps=Jumps(self.clock),
             counters=self.metrics,
             reached=reached,
         )
         tellers = [notifier.tell for notifier in NOTIFIERS.values()]
         self.engine = Engine(self.store, self.clock, pipeline.handlers(self.parts, tellers))
-        self.engine.on_error = self._count_error
         self.metrics.read_from(Readings(self._live, self.engine.queue_depth, self.engine.oldest_seconds, self._paused))
         access = Access(config.hook_tokens, config.api_tokens)
         self.server = WebServer(
@@ -94,6 +94,8 @@ class App:
 
     def start(self) -> None:
         """Settle what a former process left open, then run, then listen. Raise OSError if the address is taken."""
+        # a start is a reading of playbooks and policy too
+        self.parts.reloaded.set()
         left_open = pipeline.start(self.parts)
         if left_open:
             logger.warning("intents were left open by a former process", extra={"count": left_open})
@@ -108,7 +110,9 @@ class App:
         """Stop listening, let what runs come to a safe point, close the store."""
         address.clear(self.config.state)
         self.server.stop()
-        self.engine.stop(10.0)
+        self.parts.stopping.set()
+        if self._started:
+            self.engine.stop(10.0)
         self.store.close()
 
     def reload(self) -> None:
@@ -123,7 +127,17 @@ class App:
             return
         self._playbooks, self._policy = playbooks, policy
         self._show_playbooks()
+        self._decide_anew()
         logger.info("reloaded", extra={"playbooks": len(playbooks)})
+
+    def _decide_anew(self) -> None:
+        self.parts.reloaded.set()
+        try:
+            self.store.write(lambda tx: tx.schedule("reconcile", 0, self.clock.now()))
+        except StoreUnavailable:
+            # the next reconciliation comes by itself
+            self.metrics.count("store_errors")
+            logger.warning("open alerts are decided anew only at the next reconciliation")
 
     def _show_playbooks(self) -> None:
         self.metrics.show_playbooks({playbook.name: self._mode(playbook) for playbook in self._playbooks})
@@ -193,9 +207,6 @@ class App:
         now = self.clock.monotonic()
         return sorted(source for source, at in self._blind_at.items() if now - at < BLIND_SHOWN)
 
-    def _count_error(self, kind: str) -> None:
-        self.metrics.count("stage_errors", stage=STAGE_OF.get(kind, kind))
-
     def _too_large(self, path: str) -> None:
         if path == HOOK_PATH:
             self.metrics.count("deliveries", result="too_large")
@@ -232,10 +243,11 @@ def run(
     build: Callable[[Config], App] = App,
 ) -> int:
     """Run a remediator until SIGTERM or SIGINT; SIGHUP reads playbooks and policy again. Return the exit code."""
+    few_arenas()
     stop = threading.Event()
     try:
         app = build(load(path, listen_address))
-    except (ConfigError, StoreBusy) as error:
+    except (OSError, RemediatorError) as error:
         logger.error("cannot start", extra={"problem": str(error)})
         return 1
     reload_wanted = threading.Event()
@@ -248,6 +260,9 @@ def run(
         logger.error("cannot start", extra={"problem": str(error), "address": listen_address})
         app.stop()
         return 1
+    # what was built stays for good: the collector need not walk it at every turn of a storm
+    gc.collect()
+    gc.freeze()
     while not stop.wait(0.5):
         if reload_wanted.is_set():
             reload_wanted.clear()

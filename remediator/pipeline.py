@@ -6,10 +6,11 @@ The engine says when and on which thread a piece of work runs; here stands what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from remediator import announce, decide, receive, reconcile, run, verify
-from remediator.errors import RemediatorError
+from remediator.errors import RemediatorError, StoreUnavailable
 from remediator.model import Occurrence, Reason, Remediation, State
 from remediator.parts import Parts
 from remediator.store import Tx
@@ -18,6 +19,16 @@ Handler = Callable[[int, float], float | None]
 
 TURNS = 16
 """Moves one turn may make before the row goes back to the queue: a bound, not a target."""
+STAGES = {
+    State.PENDING: "decide",
+    State.HELD: "decide",
+    State.VERIFYING: "verify",
+    State.UNKNOWN: "verify",
+    State.WATCHING: "verify",
+}
+"""Under which stage an error is counted; all others are `run`."""
+OF_AN_EARLIER_LOOK = frozenset({"in_doubt", "end", "since_wall", "healthy_since", "looked_at", "settled"})
+"""What of the proof belongs to a look before a person settled the outcome."""
 
 
 def take_in(parts: Parts, batch: receive.Batch) -> None:
@@ -30,10 +41,28 @@ def handlers(parts: Parts, tellers: Sequence[announce.Teller]) -> Mapping[str, H
     return {
         "occurrence": lambda number, _now: _occurrence(parts, number),
         "remediation": lambda number, _now: advance(parts, number),
-        "announce": lambda _number, now: announce.announce(parts, tellers, now),
-        "reconcile": lambda _number, now: reconcile.reconcile(parts, now),
-        "retention": lambda _number, now: _retention(parts, now),
+        "announce": lambda _number, now: _timed(parts, "announce", lambda: announce.announce(parts, tellers, now)),
+        "reconcile": lambda _number, now: _timed(parts, "reconcile", lambda: reconcile.reconcile(parts, now)),
+        "retention": lambda _number, now: _timed(parts, "reconcile", lambda: _retention(parts, now)),
     }
+
+
+def _timed(parts: Parts, stage: str, turn: Callable[[], float | None]) -> float | None:
+    with _counting(parts, stage):
+        return turn()
+
+
+@contextmanager
+def _counting(parts: Parts, stage: str) -> Iterator[None]:
+    """Count what goes wrong inside; the engine logs it and tries again."""
+    try:
+        yield
+    except StoreUnavailable:
+        parts.counters.count("store_errors")
+        raise
+    except Exception:
+        parts.counters.count("stage_errors", stage=stage)
+        raise
 
 
 def _occurrence(parts: Parts, number: int) -> None:
@@ -41,24 +70,36 @@ def _occurrence(parts: Parts, number: int) -> None:
 
     The remediation's own row does the rest: one row is never on two workers, and that is what keeps an effect single.
     """
-    with parts.store.read() as reader:
-        occurrence = reader.occurrence(number)
-    if occurrence is not None and occurrence.closed_at is None:
-        decide.consider(parts, occurrence, parts.clock.now())
-
-
-def advance(parts: Parts, number: int) -> None:
-    """Stages 2 to 4: move a remediation on until it waits for something or has ended."""
-    for _ in range(TURNS):
+    with _counting(parts, "decide"):
         with parts.store.read() as reader:
+            occurrence = reader.occurrence(number)
+        if occurrence is not None and occurrence.closed_at is None:
+            decide.consider(parts, occurrence, parts.clock.now())
+
+
+def advance(parts: Parts, number: int) -> float | None:
+    """Stages 2 to 4: move a remediation on until it waits for something or has ended.
+
+    Return when it is due if that is already: a row that is due never goes because a turn left it untouched.
+    """
+    state = State.RUNNING
+    for _ in range(TURNS):
+        with _counting(parts, STAGES.get(state, "run")), parts.store.read() as reader:
             remediation = reader.remediation(number)
             occurrence = reader.occurrence(remediation.occurrence_id) if remediation is not None else None
-        if remediation is None or occurrence is None or not _stage(parts, remediation, occurrence):
-            return
-        with parts.store.read() as reader:
-            due = reader.due_of("remediation", number)
+        if remediation is None or occurrence is None:
+            return None
+        state = remediation.state
+        if parts.stopping.is_set() and state is not State.RUNNING:
+            return parts.clock.now()
+        with _counting(parts, STAGES.get(state, "run")):
+            if not _stage(parts, remediation, occurrence):
+                return None
+            with parts.store.read() as reader:
+                due = reader.due_of("remediation", number)
         if due is None or due > parts.clock.now():
-            return
+            return due
+    return parts.clock.now()
 
 
 def _stage(parts: Parts, remediation: Remediation, occurrence: Occurrence) -> bool:
@@ -70,6 +111,8 @@ def _stage(parts: Parts, remediation: Remediation, occurrence: Occurrence) -> bo
             run.run(parts, remediation, occurrence)
         case State.VERIFYING:
             verify.verify(parts, remediation)
+        case State.UNKNOWN if "settled" in remediation.proof:
+            decide.decide_settled(parts, remediation, occurrence, parts.clock.now())
         case State.UNKNOWN:
             verify.look_once(parts, remediation)
         case State.WATCHING:
@@ -101,22 +144,30 @@ class NotUnknown(RemediatorError):
 
 
 def settle(parts: Parts, number: int, how: str, who: str) -> None:
-    """Record what a person says of an unknown outcome: `done`, `not-done` or `give-up`. Raise NotUnknown otherwise."""
+    """Record what a person says of an unknown outcome: `done`, `not-done` or `give-up`. Raise NotUnknown otherwise.
+
+    What was not done begins again only when every guard allows it; until then it stays unknown.
+    """
 
     def store(tx: Tx) -> None:
         remediation = tx.remediation(number)
         if remediation is None or remediation.state is not State.UNKNOWN:
             raise NotUnknown(f"remediation {number} is not waiting to be settled")
         now = parts.clock.now()
-        proof = {key: value for key, value in remediation.proof.items() if key not in ("in_doubt", "end", "since_wall")}
-        tx.set_proof(number, proof)
+        proof = {key: value for key, value in remediation.proof.items() if key not in OF_AN_EARLIER_LOOK}
         match how:
             case "done":
+                tx.set_proof(number, proof)
                 tx.advance(number, remediation.position + 1)
                 tx.move(number, State.VERIFYING, Reason.SETTLED_DONE, now, due=now, detail={"who": who})
             case "not-done":
-                tx.move(number, State.RUNNING, Reason.SETTLED_NOT_DONE, now, due=now, detail={"who": who})
+                tx.set_proof(number, proof | {"settled": {"who": who, "at": now}})
+                told = {"step": remediation.position, "who": who}
+                tx.add_event("step", now, remediation_id=number, reason=Reason.SETTLED_NOT_DONE, detail=told)
+                tx.schedule("remediation", number, now)
             case _:
                 tx.move(number, State.FAILED, Reason.GIVEN_UP, now, detail={"who": who})
 
-    parts.store.write(store)
+    with parts.store.read() as reader:
+        found = reader.remediation(number)
+    parts.record(() if found is None else found.frozen.steps, store)

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from remediator.model import PASSING, Alert, Occurrence, State
+from remediator.model import PASSING, Alert, Occurrence, Reason, State, Step
 from remediator.parts import Parts
+from remediator.playbooks.match import choose
 from remediator.store import Tx
 
 DECIDED_AGAIN = frozenset({State.FAILED, State.INEFFECTIVE, State.UNDONE})
 """Ends after which an occurrence that is still open is decided again, while attempts are left."""
+MENDED_BY_FREEZING = frozenset({Reason.ACTION_CHANGED})
+"""Reasons of a skip that a remediation made anew does not meet again."""
+FINAL = frozenset({State.OBSERVED.value, "no_playbook"})
+"""Fates that only another playbook, or another mode, can change."""
+FINAL_REASONS = frozenset(
+    {
+        Reason.APPROVAL_MISSING,
+        Reason.GUARD_FAILED,
+        Reason.LABELS_DIFFER,
+        Reason.NOT_OUR_HOST,
+        Reason.POLICY,
+        Reason.RULE_AMBIGUOUS,
+        Reason.RULE_REFUSED,
+        Reason.RULE_UNKNOWN,
+        Reason.STEP_FAILED,
+        Reason.TEMPLATE_REFUSED,
+        Reason.UNKNOWN_TO_PROMETHEUS,
+    }
+)
+"""Reasons of a skip that stand until playbooks and policy are read again."""
+SAME_PERIOD = 1.0
+"""Seconds by which two tellings of one period may put its start differently."""
+REPEATS = 3_600.0
+"""Seconds for which a malformed alert that comes again is not stored again: its group is sent with every change."""
+REMEMBERED = 1_000
+"""Malformed alerts that are remembered; beyond that all are forgotten, which only means storing one again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +55,35 @@ class Batch:
 def receive(parts: Parts, batch: Batch, now: float) -> None:
     """Store `batch` durably: when this returns, kill -9 loses nothing of it. Raise StoreUnavailable if it cannot be."""
     parts.reached("receive")
-    parts.store.write(lambda tx: _store(tx, batch, now))
+    new = tuple(pair for pair in batch.malformed if not _stored_lately(parts, pair))
+    parts.record(_steps(parts, batch), lambda tx: _store(tx, replace(batch, malformed=new), now))
+    for pair in new:
+        _remember(parts, pair)
     for alert in batch.alerts:
         parts.counters.count("alerts", status=alert.status)
         if alert.name == "Watchdog" and alert.status == "firing":
             parts.counters.observe("watchdog_last_seen", now)
     for _ in batch.malformed:
         parts.counters.count("alerts", status="malformed")
+
+
+def _steps(parts: Parts, batch: Batch) -> Iterator[Step]:
+    """Yield what the playbooks would do about a batch: the alert of a full disk must be storable on it."""
+    for alert in batch.alerts:
+        playbook = choose(parts.playbooks(), alert)
+        if playbook is not None:
+            yield from playbook.steps
+
+
+def _stored_lately(parts: Parts, pair: tuple[str, str]) -> bool:
+    at = parts.malformed.get(hash(pair))
+    return at is not None and parts.clock.monotonic() - at < REPEATS
+
+
+def _remember(parts: Parts, pair: tuple[str, str]) -> None:
+    if len(parts.malformed) >= REMEMBERED:
+        parts.malformed.clear()
+    parts.malformed[hash(pair)] = parts.clock.monotonic()
 
 
 def _store(tx: Tx, batch: Batch, now: float) -> None:
@@ -55,17 +104,36 @@ def take(tx: Tx, alert: Alert, now: float) -> None:
         tx.close_occurrence(alert.fingerprint, now, "resolved")
         return
     occurrence_id, new = tx.open_occurrence(alert, now)
-    if not new:
-        occurrence = tx.occurrence(occurrence_id)
-        if occurrence is not None and to_be_decided_again(occurrence):
-            tx.reconsider(occurrence_id, now)
+    occurrence = None if new else tx.occurrence(occurrence_id)
+    if occurrence is None:
+        return
+    if is_later_period(occurrence, alert):
+        # Alertmanager swallows a resolve that a new firing follows at once: the start is all that tells
+        tx.close_occurrence(alert.fingerprint, now, "fired anew")
+        tx.open_occurrence(alert, now)
+    elif to_be_decided_again(occurrence):
+        tx.reconsider(occurrence_id, now)
+
+
+def is_later_period(occurrence: Occurrence, alert: Alert) -> bool:
+    """Say whether `alert` began again after the open occurrence of its fingerprint was told of."""
+    return alert.starts_at > max(occurrence.alert.starts_at + SAME_PERIOD, occurrence.received_at)
 
 
 def to_be_decided_again(occurrence: Occurrence) -> bool:
     """Say whether an open occurrence's last remediation ended in a way that another try may mend."""
     if occurrence.closed_at is not None:
         return False
-    return occurrence.fate in DECIDED_AGAIN or (occurrence.fate == State.SKIPPED and occurrence.reason in PASSING)
+    if occurrence.fate == State.SKIPPED:
+        return occurrence.reason in PASSING | MENDED_BY_FREEZING
+    return occurrence.fate in DECIDED_AGAIN
+
+
+def final_until_reload(occurrence: Occurrence) -> bool:
+    """Say whether an open occurrence stays as decided only until playbooks and policy are read again."""
+    if occurrence.closed_at is not None:
+        return False
+    return occurrence.fate in FINAL or (occurrence.fate == State.SKIPPED and occurrence.reason in FINAL_REASONS)
 
 
 def open_ones(occurrences: Sequence[Occurrence]) -> dict[str, Occurrence]:

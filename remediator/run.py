@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from remediator.errors import ActionFailed, OutcomeUnknown, Refused, RemediatorError, StoreUnavailable
+from remediator.errors import ActionFailed, OutcomeUnknown, Refused, StoreUnavailable
 from remediator.evidence import Trouble
 from remediator.model import (
     Answer,
@@ -35,6 +35,12 @@ ASK_AGAIN = 2.0
 """Seconds between two looks while a step is held back."""
 HOLD_BETWEEN_STEPS = 120.0
 """Seconds a running remediation may be held between two steps; then its remaining steps are dropped."""
+INTENT_FRESH = 5.0
+"""Seconds after which an intent whose effect has not begun is taken back: what allowed it is too long ago."""
+ATTEMPTS_AT_MOST = 3
+"""Times an idempotent step is begun whose outcome stays open: what ends the process each time must not go on."""
+FAILURES = frozenset({Reason.STEP_FAILED, Reason.POLICY, Reason.ACTION_CHANGED, Reason.STEP_TIMED_OUT})
+"""Why a step fails; a remediation whose remaining steps were dropped for one of these has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +58,22 @@ def run(parts: Parts, remediation: Remediation, occurrence: Occurrence) -> None:
     if unsaved is not None:
         # an effect whose result could not be stored: nothing else happens to its target before it is
         _save(parts, remediation, unsaved.step_id, Result(unsaved.state, unsaved.outcome, Reason(unsaved.reason)))
+        # where that leads stands in the store now, no longer in `remediation`
+        return
     with parts.store.read() as reader:
         steps = reader.steps(remediation.id)
     last = steps[-1] if steps else None
     if last is not None and last.state is StepState.INTENT and last.id in parts.begun:
         # its thread died under it, so its outcome is as open as after a crash
-        parts.store.write(lambda tx: doubt(tx, remediation, last, parts.clock.now()))
-        return
-    if last is not None and last.state is StepState.INTENT:
-        _effect(parts, remediation, last)
-    else:
+        parts.record(remediation.frozen.steps, lambda tx: doubt(tx, remediation, last, parts.clock.now()))
+        parts.begun.discard(last.id)
+    elif last is not None and last.state is StepState.INTENT:
+        called_off = remediation.cancel is not None and not remediation.frozen.steps[last.position].always
+        if called_off or parts.clock.now() - last.intent_at > INTENT_FRESH:
+            parts.record(remediation.frozen.steps, lambda tx: _take_back(tx, remediation, last, parts.clock.now()))
+        else:
+            _effect(parts, remediation, last)
+    elif not parts.stopping.is_set():
         _next(parts, remediation, occurrence, steps)
 
 
@@ -78,46 +90,73 @@ def recover(tx: Tx, now: float) -> int:
 def doubt(tx: Tx, remediation: Remediation, step: StepRow, now: float) -> None:
     """Record that `step` may or may not have taken effect; only an idempotent one is made ready again."""
     tx.store_result(step.id, StepState.UNKNOWN, None, now)
-    if remediation.frozen.steps[step.position].idempotent:
+    if remediation.frozen.steps[step.position].idempotent and step.attempt < ATTEMPTS_AT_MOST:
         tx.schedule("remediation", remediation.id, now)
     else:
         tx.move(remediation.id, State.UNKNOWN, Reason.OUTCOME_UNKNOWN, now, due=now, detail={"step": step.position})
 
 
+def _take_back(tx: Tx, remediation: Remediation, step: StepRow, now: float) -> None:
+    """Leave out an intent whose effect is known not to have begun; everything is asked anew before the next one."""
+    present = tx.remediation(remediation.id)
+    if present is None or present.state is not State.RUNNING:
+        return
+    tx.store_result(step.id, StepState.SKIPPED, None, now)
+    if present.cancel is not None and all(row.state is StepState.SKIPPED for row in tx.steps(present.id)):
+        tx.move(present.id, State.CANCELLED, present.cancel, now)
+    else:
+        tx.schedule("remediation", present.id, now)
+
+
 def _next(parts: Parts, remediation: Remediation, occurrence: Occurrence, steps: list[StepRow]) -> None:
     """Store the next intent if everything still allows it; else end, wait, or go on to verifying."""
-    frozen = remediation.frozen
-    last = steps[-1] if steps else None
-    redo = last is not None and last.state is StepState.UNKNOWN
-    position = last.position if last is not None and redo else remediation.position
+    frozen, position = remediation.frozen, remediation.position
     if position >= len(frozen.steps):
         _finish(parts, remediation)
         return
-    step = frozen.steps[position]
-    plan, problem = _prepare(parts, frozen.target.host, step, last.plan if last is not None and redo else None)
-    hold = _hold_reason(parts, remediation, occurrence, step, last)
-    now = parts.clock.now()
-    if hold is not None and hold.answer is Answer.HOLD and now - _last_change(remediation, last) < HOLD_BETWEEN_STEPS:
-        parts.store.write(lambda tx: tx.schedule("remediation", remediation.id, now + ASK_AGAIN))
-        return
+    step, last = frozen.steps[position], steps[-1] if steps else None
+    in_doubt = [row.plan for row in steps if row.position == position and row.state is StepState.UNKNOWN]
+    plan, problem, held = None, None, None
+    if (remediation.cancel is None or step.always) and _paused(parts, step) is None:
+        # planned first, because it may take its time: the live answer should be the newest
+        plan, problem = _prepare(parts, frozen.target.host, step, in_doubt[-1] if in_doubt else None)
+        held = _not_needed(parts, remediation, occurrence, step, last)
 
     def store(tx: Tx) -> None:
         present = tx.remediation(remediation.id)
-        if present is None or present.state is not State.RUNNING:
+        if present is None or present.state is not State.RUNNING or present.position != position:
             return
-        drop = hold is not None or present.cancel is not None
-        if drop and not step.always:
-            _drop(tx, present, position, hold.reason if hold is not None else Reason.RESOLVED, now)
+        now = parts.clock.now()
+        waited = now - parts.jumps.moved(_last_change(present, last))
+        # the pause file is read in the intent's own transaction: it counts from the moment it is written
+        kept = _paused(parts, step) or held
+        if present.cancel is not None and not step.always:
+            _drop(tx, present, position, present.cancel, now)
+        elif kept is not None and kept.answer is Answer.HOLD and (step.always or waited < HOLD_BETWEEN_STEPS):
+            _wait(tx, present, kept, now)
+        elif kept is not None:
+            _drop(tx, present, position, kept.reason, now)
         elif problem is not None:
             tx.move(present.id, State.FAILED, problem, now, detail={"step": position})
-        elif plan is None or not plan.items:
+        elif plan is None:
+            # a pause or a cancel that ended just now: nothing was asked yet
+            tx.schedule("remediation", present.id, now)
+        elif not plan.items:
             tx.skip_step(present.id, position, Reason.NOTHING_TO_DO, now)
             tx.advance(present.id, position + 1)
             tx.schedule("remediation", present.id, now)
         else:
             tx.store_intent(present.id, position, plan, now)
 
-    parts.store.write(store)
+    parts.record(frozen.steps, store)
+
+
+def _wait(tx: Tx, remediation: Remediation, kept: GuardAnswer, now: float) -> None:
+    """Look again soon; that something keeps the step back is told once."""
+    if remediation.until is None:
+        detail = {"step": remediation.position, "waits": True}
+        tx.add_event("step", now, remediation_id=remediation.id, reason=kept.reason, detail=detail)
+    tx.prolong(remediation.id, now + ASK_AGAIN)
 
 
 def _drop(tx: Tx, remediation: Remediation, position: int, reason: Reason, now: float) -> None:
@@ -141,22 +180,26 @@ def _prepare(parts: Parts, host: str, step: FrozenStep, stored: Plan | None) -> 
         return parts.dispatch.plan(host, step.action, step.arguments, step.timeout), None
     except Refused:
         return None, Reason.POLICY
-    except RemediatorError:
+    except Exception:
+        # the border to foreign code: whatever broke in planning, the remediation must come to an end
+        logger.exception("planning broke", extra={"action": step.action})
+        parts.counters.count("stage_errors", stage="run")
         return None, Reason.STEP_FAILED
 
 
-def _hold_reason(
+def _paused(parts: Parts, step: FrozenStep) -> GuardAnswer | None:
+    """Return the pause that keeps this step back, or None: one marked `always` yields only to a hard one."""
+    pause = parts.pause()
+    if pause is None or (step.always and not pause.hard):
+        return None
+    return GuardAnswer("pause", Answer.HOLD, Reason.PAUSED)
+
+
+def _not_needed(
     parts: Parts, remediation: Remediation, occurrence: Occurrence, step: FrozenStep, last: StepRow | None
 ) -> GuardAnswer | None:
-    """Return why the next step should not begin now, or None: it is still needed and nobody paused it."""
-    if step.always:
-        pause = parts.pause()
-        if pause is not None and pause.hard:
-            return GuardAnswer("pause", Answer.HOLD, Reason.PAUSED)
-        return None
-    if parts.pause() is not None:
-        return GuardAnswer("pause", Answer.HOLD, Reason.PAUSED)
-    if step.effect is Effect.READ_ONLY:
+    """Return why the next step should not begin now, or None: it is still needed, or runs in any case."""
+    if step.always or step.effect is Effect.READ_ONLY:
         return None
     frozen = remediation.frozen
     rule = parts.evidence.rule_for(frozen.labels.get("alertname", ""), frozen.labels, frozen.generator_url)
@@ -188,7 +231,6 @@ def _effect(parts: Parts, remediation: Remediation, step: StepRow) -> None:
     result = _do(parts, remediation, frozen, step.plan)
     parts.reached("effect_done")
     _save(parts, remediation, step.id, result)
-    parts.begun.discard(step.id)
     parts.reached("result_stored")
 
 
@@ -219,15 +261,22 @@ def _do(parts: Parts, remediation: Remediation, step: FrozenStep, plan: Plan) ->
 
 def _save(parts: Parts, remediation: Remediation, step_id: int, result: Result) -> None:
     try:
-        parts.store.write(lambda tx: _store_result(tx, remediation, step_id, result, parts.clock.now()))
+        parts.record(
+            remediation.frozen.steps,
+            lambda tx: _store_result(tx, remediation, step_id, result, parts.clock.now()),
+        )
     except StoreUnavailable:
         parts.unsaved[remediation.id] = Unsaved(step_id, result.state, result.outcome, result.reason.value)
         raise
     parts.unsaved.pop(remediation.id, None)
+    parts.begun.discard(step_id)
 
 
 def _store_result(tx: Tx, remediation: Remediation, step_id: int, result: Result, now: float) -> None:
     """Store the result and where it leads, in one transaction."""
+    if any(row.id == step_id and row.state is not StepState.INTENT for row in tx.steps(remediation.id)):
+        # a commit that was reported as failed had been made after all
+        return
     tx.store_result(step_id, result.state, result.outcome, now)
     present = tx.remediation(remediation.id)
     if present is None or present.state is not State.RUNNING:
@@ -256,16 +305,19 @@ def _finish(parts: Parts, remediation: Remediation) -> None:
         if present is not None and present.state is State.RUNNING:
             _end_of_steps(tx, present, parts.clock.now())
 
-    parts.store.write(end)
+    parts.record(remediation.frozen.steps, end)
 
 
 def _end_of_steps(tx: Tx, remediation: Remediation, now: float) -> None:
     """All effects ended: gather proof, unless the playbook says it cannot be asked for."""
-    if remediation.cancel in (Reason.STEP_FAILED, Reason.POLICY, Reason.ACTION_CHANGED, Reason.STEP_TIMED_OUT):
-        tx.move(remediation.id, State.FAILED, remediation.cancel, now)
-    elif not any(step.state in (StepState.DONE, StepState.UNKNOWN) for step in tx.steps(remediation.id)):
-        # every step turned out to have nothing to do: there is no effect whose success could be claimed
-        tx.move(remediation.id, State.FAILED, Reason.NOTHING_TO_DO, now)
+    steps = tx.steps(remediation.id)
+    failed = [row for row in steps if row.state is StepState.FAILED]
+    if any(remediation.frozen.steps[row.position].on_failure == "stop" for row in failed):
+        reason = remediation.cancel if remediation.cancel in FAILURES else Reason.STEP_FAILED
+        tx.move(remediation.id, State.FAILED, reason, now)
+    elif not any(row.state in (StepState.DONE, StepState.UNKNOWN) for row in steps):
+        # there is no effect whose success could be claimed
+        tx.move(remediation.id, State.FAILED, Reason.STEP_FAILED if failed else Reason.NOTHING_TO_DO, now)
     elif remediation.frozen.verify is None:
         # running → succeeded is no move: a remediation without proof passes through verifying at once
         tx.move(remediation.id, State.VERIFYING, Reason.PROOF_NOT_ASKED, now)

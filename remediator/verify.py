@@ -13,14 +13,21 @@ from remediator.store import Tx
 logger = logging.getLogger(__name__)
 
 BLIND_FOR = 60.0
-"""Seconds beyond `within` that verifying waits for a Prometheus that does not answer; then it is unproven."""
+"""Seconds beyond `within`, or beyond a watch, that a Prometheus that does not answer is waited for."""
+UNSEEN_SCRAPES = 4
+"""Scrape intervals without a look after which a healthy span begins anew: nobody saw what happened meanwhile."""
+UNSEEN_AT_LEAST = 10.0
+"""Seconds without a look that are never taken for such a gap."""
 
 
 def verify(parts: Parts, remediation: Remediation) -> None:
     """Judge a remediation whose effects ended once; store proof, verdict or the time of the next look."""
-    spec = remediation.frozen.verify or Verify()
+    spec = remediation.frozen.verify
     proof = dict(remediation.proof)
     wall = parts.clock.now()
+    if spec is None or "baseline" not in proof:
+        _unprovable(parts, remediation)
+        return
     try:
         now = parts.evidence.prometheus_now()
         end = float(proof.setdefault("end", now))
@@ -33,20 +40,45 @@ def verify(parts: Parts, remediation: Remediation) -> None:
     if _changed(parts, remediation, rule):
         _conclude(parts, remediation, proof, Verdict.UNPROVEN, Reason.RULE_CHANGED, health)
         return
+    unseen = now - float(proof.get("looked_at", now))
+    proof["looked_at"] = now
     if not health.healthy:
         proof["healthy_since"] = None
-    elif proof.get("healthy_since") is None:
+    elif proof.get("healthy_since") is None or unseen > _longest_gap(parts):
         proof["healthy_since"] = now
     since = proof.get("healthy_since")
     if since is not None and now - float(since) >= spec.healthy_for and health.alive:
         _proven(parts, remediation, spec, proof, health)
-    elif now - end >= spec.within:
+    elif now - end >= spec.within or _waited_long(parts, spec, proof, wall):
         gone = health.gone
         verdict = Verdict.EXPIRED if gone else Verdict.UNPROVEN
         _conclude(parts, remediation, proof, verdict, Reason.SERIES_GONE if gone else Reason.NOT_PROVEN, health)
     else:
         due = wall + _wait(parts, spec, now, since, health)
-        parts.store.write(lambda tx: _again(tx, remediation, proof, due))
+        parts.record(remediation.frozen.steps, lambda tx: _again(tx, remediation, proof, due))
+
+
+def _longest_gap(parts: Parts) -> float:
+    return max(UNSEEN_AT_LEAST, UNSEEN_SCRAPES * parts.config.scrape_interval)
+
+
+def _waited_long(parts: Parts, spec: Verify, proof: Json, wall: float) -> bool:
+    """Say whether it takes so long by our own clock that Prometheus's, or its answers, cannot be waited for."""
+    since = float(proof.setdefault("since_wall", wall))
+    return wall - parts.jumps.moved(since) >= spec.within + BLIND_FOR
+
+
+def _unprovable(parts: Parts, remediation: Remediation) -> None:
+    """A person settled an effect as done that nothing was asked about before it: there is no proof to gather."""
+    now = parts.clock.now()
+
+    def store(tx: Tx) -> None:
+        if remediation.frozen.verify is None:
+            tx.move(remediation.id, State.SUCCEEDED, Reason.PROOF_NOT_ASKED, now, verdict=Verdict.NOT_ASKED)
+        else:
+            tx.move(remediation.id, State.INEFFECTIVE, Reason.NOT_PROVEN, now, verdict=Verdict.UNPROVEN)
+
+    parts.record(remediation.frozen.steps, store)
 
 
 def _wait(parts: Parts, spec: Verify, now: float, since: float | None, health: Health) -> float:
@@ -68,7 +100,7 @@ def _changed(parts: Parts, remediation: Remediation, rule: FrozenRule) -> bool:
     present = parts.evidence.rule_for(labels.get("alertname", ""), labels, remediation.frozen.generator_url)
     if isinstance(present, Trouble):
         return present.reason is not Reason.BLIND
-    return present.expression != rule.expression
+    return (present.expression, present.recorded) != (rule.expression, rule.recorded)
 
 
 def _again(tx: Tx, remediation: Remediation, proof: Json, due: float) -> None:
@@ -78,19 +110,17 @@ def _again(tx: Tx, remediation: Remediation, proof: Json, due: float) -> None:
 
 def _blind(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, wall: float) -> None:
     """Prometheus does not answer: keep asking until well after `within`, then say that nothing is proven."""
-    since = float(proof.setdefault("since_wall", wall))
     proof["healthy_since"] = None
-    if wall - since >= spec.within + BLIND_FOR:
+    if _waited_long(parts, spec, proof, wall):
         _conclude(parts, remediation, proof, Verdict.UNPROVEN, Reason.BLIND, None)
         return
     due = wall + min(5.0, parts.config.scrape_interval)
-    parts.store.write(lambda tx: _again(tx, remediation, proof, due))
+    parts.record(remediation.frozen.steps, lambda tx: _again(tx, remediation, proof, due))
 
 
 def _proven(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, health: Health) -> None:
     now = parts.clock.now()
     reason = Reason.OUTCOME_UNKNOWN if proof.get("in_doubt") else Reason.PROVEN
-    proof["watch_until"] = now + spec.watch
 
     def store(tx: Tx) -> None:
         tx.set_proof(remediation.id, proof)
@@ -101,7 +131,7 @@ def _proven(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, h
         else:
             tx.move(remediation.id, State.SUCCEEDED, reason, now, verdict=Verdict.FIXED)
 
-    parts.store.write(store)
+    parts.record(remediation.frozen.steps, store)
     parts.counters.observe("recovery_seconds", now - remediation.frozen.starts_at, playbook=remediation.frozen.playbook)
 
 
@@ -120,7 +150,7 @@ def _conclude(
         else:
             tx.move(remediation.id, State.INEFFECTIVE, reason, now, verdict=verdict)
 
-    parts.store.write(store)
+    parts.record(remediation.frozen.steps, store)
 
 
 def look_once(parts: Parts, remediation: Remediation) -> None:
@@ -137,7 +167,7 @@ def look_once(parts: Parts, remediation: Remediation) -> None:
         tx.set_proof(remediation.id, proof)
         tx.move(remediation.id, State.VERIFYING, Reason.OUTCOME_UNKNOWN, now, due=now)
 
-    parts.store.write(store)
+    parts.record(remediation.frozen.steps, store)
 
 
 def watch(parts: Parts, remediation: Remediation) -> None:
@@ -147,19 +177,21 @@ def watch(parts: Parts, remediation: Remediation) -> None:
     now = parts.clock.now()
     rule = parts.evidence.rule_for(labels.get("alertname", ""), labels, remediation.frozen.generator_url)
     firing = None
+    gone = isinstance(rule, Trouble) and rule.reason is not Reason.BLIND
     if not isinstance(rule, Trouble):
         firing = parts.evidence.live(rule, labels, remediation.frozen.fingerprint, now - 1.0).firing
-    until = float(remediation.proof.get("watch_until", now))
+    until = parts.jumps.moved(remediation.verified_at or now) + spec.watch
     if firing:
         parts.store.write(
             lambda tx: tx.move(remediation.id, State.INEFFECTIVE, Reason.RECURRED, now, verdict=Verdict.RECURRED)
         )
-    elif now >= until:
-        parts.store.write(
-            lambda tx: tx.move(remediation.id, State.SUCCEEDED, Reason.HELD_WATCH, now, verdict=Verdict.FIXED)
-        )
+    elif now >= until and (firing is not None or gone or now >= until + BLIND_FOR):
+        # that it held is only said by whoever saw it
+        reason = Reason.HELD_WATCH if firing is False else Reason.RULE_CHANGED if gone else Reason.BLIND
+        parts.store.write(lambda tx: tx.move(remediation.id, State.SUCCEEDED, reason, now, verdict=Verdict.FIXED))
     else:
-        due = min(until, now + _watch_step(parts, spec))
+        step = _watch_step(parts, spec)
+        due = min(until, now + step) if now < until else now + step
         parts.store.write(lambda tx: tx.schedule("remediation", remediation.id, due))
 
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
+from remediator.evidence.silences import Silence, read_silence
+from remediator.judge import same_alert_key
 from remediator.judge.parse import is_label_name
 from remediator.judge.printer import quote
 from remediator.model import Alert
-from selfheal.common.clock import from_rfc3339
+from selfheal.common.clock import Clock, from_rfc3339
 
 _LONGEST_VALUE = 256
 _MOST_FILTERS = 12
+LEFT_ALONE = 15.0
+"""Seconds for which an Alertmanager that gave no answer is not asked, as long as another one answers."""
+
+_Parameters = Sequence[tuple[str, str]]
+_ALERTS = "/api/v2/alerts"
+_EVERY = (("active", "true"), ("unprocessed", "true"), ("silenced", "true"), ("inhibited", "true"))
+_SUPPRESSED = (("active", "false"), ("unprocessed", "false"), ("silenced", "true"), ("inhibited", "true"))
+_ACTIVE = (("active", "true"), ("unprocessed", "false"), ("silenced", "false"), ("inhibited", "false"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,66 +37,120 @@ class Suppressed:
     silenced_by: tuple[str, ...] = ()
     inhibited_by: tuple[str, ...] = ()
 
+    def __or__(self, other: Suppressed) -> Suppressed:
+        """Return what both know of."""
+        return Suppressed(
+            tuple(dict.fromkeys(self.silenced_by + other.silenced_by)),
+            tuple(dict.fromkeys(self.inhibited_by + other.inhibited_by)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What Alertmanager said of several alerts."""
+
+    found: Mapping[int | str, Suppressed]
+
+    def of(self, labels: Mapping[str, str], fingerprint: str) -> Suppressed | None:
+        """Return what suppresses the alert, or None without an entry.
+
+        It is known by its labels, since a delivery's fingerprint is whatever its sender wrote, and by that too.
+        """
+        known = [self.found[key] for key in (_number(labels), fingerprint) if key in self.found]
+        return None if not known else reduce(or_, known)
+
 
 class Alertmanagers:
-    """Several Alertmanagers of one cluster: any that answers will do. Methods raise SourceUnavailable if none does."""
+    """Several Alertmanagers of one cluster. Methods raise SourceUnavailable if none of them answers.
 
-    def __init__(self, clients: Sequence[Client]) -> None:
-        self._clients = list(clients)
+    Alerts are suppressed if any member says so: one that has just started, or is cut off, does not know everything. One
+    that does not answer is left alone for a while, so that it delays nobody.
+    """
 
-    def suppressed_one(self, labels: Mapping[str, str], fingerprint: str) -> Suppressed:
-        """Given an alert, return what suppresses it now."""
+    def __init__(self, clients: Sequence[Client], clock: Clock) -> None:
+        self._clients = tuple(clients)
+        self._clock = clock
+        self._failed_at: dict[Client, float] = {}
+
+    def suppressed_one(self, labels: Mapping[str, str]) -> States:
+        """Given an alert, return what is known of it and its like now; without an entry nobody has it."""
         filters = [
             f"{name}={quote(value)}"
             for name, value in sorted(labels.items())
             # a label that could be read differently there only makes the answer longer by being left out
             if is_label_name(name) and value.isprintable() and len(value) <= _LONGEST_VALUE
         ]
-        return self._suppressed(filters[:_MOST_FILTERS]).get(fingerprint, Suppressed())
+        return self._states(_EVERY, filters[:_MOST_FILTERS])
 
-    def suppressed_all(self, alertname: str) -> dict[str, Suppressed]:
-        """Given an alert's name, return by fingerprint what suppresses which; no others are asked for."""
-        return self._suppressed([f"alertname={quote(alertname)}"] if alertname.isprintable() else [])
+    def suppressed_all(self, alertname: str) -> States:
+        """Given an alert's name, return what suppresses which of that name; what nothing suppresses has no entry."""
+        return self._states(_SUPPRESSED, [f"alertname={quote(alertname)}"] if alertname.isprintable() else [])
+
+    def silences(self) -> tuple[Silence, ...]:
+        """Return the silences in force."""
+        bodies = self._bodies("/api/v2/silences", [])
+        found = (read_silence(value) for body in bodies for value in _one_by_one(body))
+        return tuple({silence.id: silence for silence in found if silence is not None}.values())
 
     def active(self, receiver: str) -> list[Alert]:
         """Return the alerts that are active for `receiver`, neither silenced nor inhibited.
 
         What is not formed like an alert is left out: the delivery of such a one gets its own fate.
         """
-        wanted = [("receiver", f"^(?:{receiver})$"), ("silenced", "false"), ("inhibited", "false")]
-        body = self._get([*wanted, ("active", "true"), ("unprocessed", "false")])
         texts: dict[str, str] = {}
-        found = (_alert(value, texts) for value in _one_by_one(body))
-        return [alert for alert in found if alert is not None]
+        parameters = [("receiver", f"^(?:{receiver})$"), *_ACTIVE]
+        bodies = self._bodies(_ALERTS, parameters)
+        found = (_alert(value, texts) for body in bodies for value in _one_by_one(body))
+        return list({alert.fingerprint: alert for alert in found if alert is not None}.values())
 
-    def _suppressed(self, filters: list[str]) -> dict[str, Suppressed]:
-        wanted = [("active", "false"), ("unprocessed", "false"), ("silenced", "true"), ("inhibited", "true")]
-        found: dict[str, Suppressed] = {}
-        for value in _one_by_one(self._get([*wanted, *(("filter", text) for text in filters)])):
-            status = value.get("status") or {}
-            silences = tuple(str(name) for name in status.get("silencedBy") or ())
-            inhibitors = tuple(str(name) for name in status.get("inhibitedBy") or ())
-            found[str(value.get("fingerprint"))] = Suppressed(silences, inhibitors)
-        return found
+    def _states(self, wanted: _Parameters, filters: list[str]) -> States:
+        found: dict[int | str, Suppressed] = {}
+        for body in self._bodies(_ALERTS, [*wanted, *(("filter", text) for text in filters)]):
+            for value in _one_by_one(body):
+                status, labels = value.get("status"), value.get("labels")
+                if isinstance(status, dict) and isinstance(labels, dict):
+                    silences = tuple(str(name) for name in status.get("silencedBy") or ())
+                    inhibitors = tuple(str(name) for name in status.get("inhibitedBy") or ())
+                    for key in (_number(labels), str(value.get("fingerprint"))):
+                        found[key] = found.get(key, Suppressed()) | Suppressed(silences, inhibitors)
+        return States(found)
 
-    def _get(self, parameters: list[tuple[str, str]]) -> str:
-        failures: list[SourceUnavailable] = []
-        for client in tuple(self._clients):
+    def _bodies(self, path: str, parameters: _Parameters) -> Iterator[str]:
+        """Yield the answer of each member that gives one. Raise SourceUnavailable if none does."""
+        failure: SourceUnavailable | None = None
+        answered = False
+        for client in self._in_order():
+            if answered and self._left_alone(client):
+                continue
             try:
-                body = client.get("/api/v2/alerts", parameters).decode("utf-8", "replace")
+                body = self._ask(client, path, parameters)
             except SourceUnavailable as error:
-                failures.append(error)
+                failure = error
+                self._failed_at[client] = self._clock.monotonic()
                 continue
-            if not body.lstrip().startswith("["):
-                failures.append(client.unavailable("the answer is not Alertmanager's"))
-                continue
-            if failures:
-                # the one that answers is asked first next time
-                self._clients.sort(key=lambda known: known is not client)
-            return body
-        if failures:
-            raise failures[-1]
-        return "[]"
+            self._failed_at.pop(client, None)
+            answered = True
+            yield body
+        if failure is not None and not answered:
+            raise failure
+
+    def _in_order(self) -> list[Client]:
+        return sorted(self._clients, key=self._left_alone)
+
+    def _left_alone(self, client: Client) -> bool:
+        failed_at = self._failed_at.get(client)
+        return failed_at is not None and self._clock.monotonic() - failed_at < LEFT_ALONE
+
+    def _ask(self, client: Client, path: str, parameters: _Parameters) -> str:
+        body = client.get(path, list(parameters)).decode("utf-8", "replace")
+        if not body.lstrip().startswith("["):
+            raise client.unavailable("the answer is not Alertmanager's")
+        return body
+
+
+def _number(labels: Mapping[str, Any]) -> int:
+    """Return a number that only the same labels have."""
+    return same_alert_key(((name, str(value)) for name, value in labels.items()), frozenset())
 
 
 def _one_by_one(body: str) -> Iterator[dict[str, Any]]:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence import proof
-from remediator.evidence.alertmanager import Alertmanagers, Suppressed
+from remediator.evidence.alertmanager import Alertmanagers, States, Suppressed
+from remediator.evidence.firing import ANSWER_AGE, Firing, Seen
 from remediator.evidence.prometheus import Prometheus
 from remediator.evidence.proof import Health
 from remediator.evidence.rules import FrozenRule, Rules, Trouble, read_rules
 from remediator.evidence.shared import Shared
-from remediator.judge import left_out_of, narrowed_text, same_alert_key, still_firing
-from remediator.judge.flow import drop, narrow_selector
-from remediator.judge.printer import show
-from remediator.judge.tree import Selector
+from remediator.evidence.silences import Silence
 from remediator.model import Alert, Json, Live, Reason, Verify
 from selfheal.common.clock import Clock
 
@@ -28,20 +25,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RULES_AGE = 10.0
-ANSWER_AGE = 1.0
 ASKED_ONE_BY_ONE = 50
 """More questions about one rule within a second are answered from one answer about the whole rule."""
-BEFORE_DELIVERY = 60.0
 IGNORED = ("replica", "prometheus_replica")
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What Prometheus said of one alert."""
-
-    asked_at: float
-    firing: bool
-    active: bool
 
 
 def _nobody(_source: str) -> None:
@@ -62,13 +48,13 @@ class Evidence:
     ) -> None:
         """`ignore_labels` are left out when alerts are compared; `failed` is told the source of every failure."""
         self._prometheus = Prometheus(prometheus)
-        self._alertmanagers = Alertmanagers(alertmanagers)
+        self._alertmanagers = Alertmanagers(alertmanagers, clock)
         self._clock = clock
-        self._ignored = frozenset(ignore_labels)
+        self._firing = Firing(self._prometheus, clock, self.rules, ignore_labels)
         self._failed = failed
         self._rules: Shared[Rules] = Shared(clock, RULES_AGE)
-        self._keys: Shared[frozenset[int]] = Shared(clock, ANSWER_AGE)
-        self._suppressed: Shared[dict[str, Suppressed]] = Shared(clock, ANSWER_AGE)
+        self._suppressed: Shared[States] = Shared(clock, ANSWER_AGE)
+        self._silences: Shared[tuple[Silence, ...]] = Shared(clock, ANSWER_AGE)
         self._asked: dict[str, tuple[float, int]] = {}
 
     def rules(self, fresh_after: float = 0.0) -> Rules:
@@ -94,17 +80,17 @@ class Evidence:
         """
         blind: list[str] = []
         asked_at = self._clock.now()
-        seen: _Seen | None = None
+        seen: Seen | None = None
         was_there: bool | None = None
         differ: tuple[str, ...] = ()
         suppressed = Suppressed()
         one_by_one = self._few(rule)
         try:
-            seen = self._look(rule, labels, fresh_after, one_by_one)
+            seen = self._firing.look(rule, labels, fresh_after, one_by_one)
             asked_at = seen.asked_at
-            was_there = True if seen.active else self._was_there(labels, fresh_after, one_by_one)
+            was_there = True if seen.active else self._firing.was_there(labels, fresh_after, one_by_one)
             if not was_there:
-                differ = self._differing(labels, fresh_after)
+                differ = self._firing.differing(labels, fresh_after)
         except SourceUnavailable as error:
             self._note(error)
             seen = None
@@ -136,7 +122,7 @@ class Evidence:
 
     def baseline(self, rule: FrozenRule, labels: Mapping[str, str], verify: Verify) -> Json:
         """Given an alert before the first effect, return which inputs have data. Raise SourceUnavailable."""
-        own = self._own(labels)
+        own = self._firing.own(labels)
         return self._counted(
             lambda: proof.take(self._prometheus, rule, own, verify, lambda expression: self.rules().behind(expression))
         )
@@ -158,7 +144,7 @@ class Evidence:
 
     def healthy_now(self, rule: FrozenRule, labels: Mapping[str, str]) -> bool:
         """Say whether the condition is proven gone before any effect of ours. Raise SourceUnavailable."""
-        own = self._own(labels)
+        own = self._firing.own(labels)
         return self._counted(lambda: proof.healthy_before(self._prometheus, rule, own))
 
     def alertmanager_alerts(self, receiver: str) -> list[Alert]:
@@ -167,12 +153,6 @@ class Evidence:
 
     def _read_rules(self) -> Rules:
         return read_rules(self._prometheus.rule_groups(), self._prometheus.external_labels())
-
-    def _ignoring(self) -> frozenset[str]:
-        return self._ignored | self.rules().external_labels
-
-    def _own(self, labels: Mapping[str, str]) -> dict[str, str]:
-        return drop(labels, tuple(self._ignoring()))
 
     def _few(self, rule: FrozenRule) -> bool:
         """Count this question, and say whether few enough are asked about the rule to ask for each alert alone."""
@@ -183,81 +163,24 @@ class Evidence:
         self._asked[rule.name] = (since if second - since <= 1 else second, count)
         return count <= ASKED_ONE_BY_ONE
 
-    def _look(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float, one_by_one: bool) -> _Seen:
-        ignoring = self._ignoring()
-        fires = left_out_of(rule.labels, ignoring)
-        listed = left_out_of((), ignoring)
-        whole = ("fires", rule.key), ("listed", rule.name)
-        if one_by_one:
-            ready = self._keys.peek(whole[0], fresh_after), self._keys.peek(whole[1], fresh_after)
-            if ready[0] is None or ready[1] is None:
-                return self._look_alone(rule, labels, fresh_after)
-        firing = self._keys.get(whole[0], fresh_after, lambda: self._prometheus.keys(rule.expression, fires))
-        active = self._keys.get(
-            whole[1], fresh_after, lambda: self._prometheus.keys(show(_alerts({"alertname": rule.name})), listed)
-        )
-        return _Seen(
-            min(firing.asked_at, active.asked_at),
-            same_alert_key(labels.items(), fires) in firing.value,
-            same_alert_key(labels.items(), listed) in active.value,
-        )
-
-    def _look_alone(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float) -> _Seen:
-        asked_at = self._clock.now()
-        ignoring = self._ignoring()
-        fires = left_out_of(rule.labels, ignoring)
-        narrowed = narrowed_text(rule.expression, drop(labels, tuple(fires)))
-        firing = narrowed is not None and still_firing(narrowed, labels, fires, self._prometheus.query)
-        if not firing:
-            # a narrowed question that comes back empty proves nothing: ask the whole, shared with the other rows
-            keys = self._keys.get(
-                ("fires", rule.key), fresh_after, lambda: self._prometheus.keys(rule.expression, fires)
-            )
-            firing = same_alert_key(labels.items(), fires) in keys.value
-            asked_at = min(asked_at, keys.asked_at)
-        listed = left_out_of((), ignoring)
-        alerts = show(_alerts(drop(labels, tuple(ignoring))))
-        return _Seen(asked_at, firing, still_firing(alerts, labels, listed, self._prometheus.query))
-
-    def _was_there(self, labels: Mapping[str, str], delivered_at: float, one_by_one: bool) -> bool:
-        """Say whether `ALERTS` had a sample of the alert since one minute before the delivery."""
-        ignoring = self._ignoring()
-        listed = left_out_of((), ignoring)
-        wanted = drop(labels, tuple(ignoring))
-        window = f"[{self._minutes_since(delivered_at)}m]"
-        if one_by_one:
-            past = f"last_over_time({show(_alerts(wanted))}{window})"
-            return still_firing(past, labels, listed, self._prometheus.query)
-        past = f"last_over_time({show(_alerts({'alertname': labels.get('alertname', '')}))}{window})"
-        keys = self._keys.get(("past", past), 0.0, lambda: self._prometheus.keys(past, listed))
-        return same_alert_key(labels.items(), listed) in keys.value
-
-    def _differing(self, labels: Mapping[str, str], delivered_at: float) -> tuple[str, ...]:
-        """Return the names of labels in which Prometheus's nearest alert of this name and instance differs, if any."""
-        ignoring = self._ignoring()
-        same = {name: labels[name] for name in ("alertname", "instance") if name in labels}
-        past = f"last_over_time({show(_alerts(same))}[{self._minutes_since(delivered_at)}m])"
-        ours = drop(labels, tuple(ignoring))
-        candidates = [
-            tuple(sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)))
-            for theirs in (drop(element.labels, ("alertstate", *ignoring)) for element in self._prometheus.query(past))
-        ]
-        return min(candidates, key=len, default=())
-
-    def _minutes_since(self, delivered_at: float) -> int:
-        # whole minutes, so that rows of one storm share the question
-        return math.ceil((max(self._clock.now() - delivered_at, 0.0) + BEFORE_DELIVERY) / 60)
-
     def _suppressed_now(
         self, labels: Mapping[str, str], fingerprint: str, fresh_after: float, one_by_one: bool
     ) -> tuple[Suppressed, float]:
         name = labels.get("alertname", "")
-        ready = self._suppressed.peek(name, fresh_after) if one_by_one else None
-        if one_by_one and ready is None:
-            asked_at = self._clock.now()
-            return self._alertmanagers.suppressed_one(labels, fingerprint), asked_at
-        answer = self._suppressed.get(name, fresh_after, lambda: self._alertmanagers.suppressed_all(name))
-        return answer.value.get(fingerprint, Suppressed()), answer.asked_at
+        asked_at = self._clock.now()
+        if one_by_one and self._suppressed.peek(name, fresh_after) is None:
+            known = self._alertmanagers.suppressed_one(labels).of(labels, fingerprint)
+            if known is not None:
+                return known, asked_at
+            known = Suppressed()
+        else:
+            answer = self._suppressed.get(name, fresh_after, lambda: self._alertmanagers.suppressed_all(name))
+            known = answer.value.of(labels, fingerprint) or Suppressed()
+            asked_at = answer.asked_at
+        # an Alertmanager that does not have the alert (after its own restart) still has its silences
+        silences = self._silences.get("silences", fresh_after, self._alertmanagers.silences)
+        covering = tuple(silence.id for silence in silences.value if silence.covers(labels))
+        return known | Suppressed(covering), min(asked_at, silences.asked_at)
 
     def _counted(self, ask: Callable[[], T]) -> T:
         try:
@@ -269,8 +192,3 @@ class Evidence:
     def _note(self, error: SourceUnavailable) -> None:
         self._failed(error.source)
         logger.warning("no evidence", extra={"source": error.source, "problem": error.detail})
-
-
-def _alerts(labels: Mapping[str, str]) -> Selector:
-    """Return the selector of `ALERTS` with these labels."""
-    return narrow_selector(Selector("ALERTS"), labels)

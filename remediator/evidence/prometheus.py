@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,10 @@ import yaml
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.judge import Element, Vector, same_alert_key
+from selfheal.common.clock import from_rfc3339
 
+# as the client words it: not found, not allowed, not offered
+_UNTOLD = re.compile(r": answered (401|403|404|405|410|501)\b")
 _ALERTS_OPEN, _ALERTS_CLOSE = b'"alerts":[', b'],"health":'
 
 
@@ -26,14 +30,26 @@ class Prometheus:
         data = self._data(self._client.read_json(self._ask("time()", None)))
         if data.get("resultType") != "scalar":
             raise self._client.unavailable("time() did not return a scalar")
-        return float(data["result"][1])
+        return self._number(data.get("result"))
+
+    def started(self) -> float | None:
+        """Return when this Prometheus started, on its own clock; None if it does not tell."""
+        try:
+            said = self._data(self._client.get_json("/api/v1/status/runtimeinfo")).get("startTime")
+        except SourceUnavailable as error:
+            self._raise_unless_untold(error)
+            return None
+        try:
+            return from_rfc3339(str(said))
+        except ValueError:
+            return None
 
     def query(self, expression: str, at: float | None = None) -> Vector:
         """Given PromQL and the time to ask for (None: now), return the elements; a scalar is one without labels."""
         data = self._data(self._client.read_json(self._ask(expression, at)))
         result = data.get("result")
         if data.get("resultType") == "scalar" and isinstance(result, list):
-            return (Element({}, float(result[1])),)
+            return (Element({}, self._number(result)),)
         return tuple(self._element(found) for found in self._vector(data))
 
     def keys(self, expression: str, left_out: frozenset[str]) -> frozenset[int]:
@@ -69,8 +85,9 @@ class Prometheus:
         """Return the names of the labels this Prometheus adds to what it sends out; none if it does not tell."""
         try:
             text = self._data(self._client.get_json("/api/v1/status/config")).get("yaml", "")
-        except SourceUnavailable:
-            # stores that only speak Prometheus's query language have no such page
+        except SourceUnavailable as error:
+            # a moment's failure taken for "none" would find every alert's labels wrong, and that is final
+            self._raise_unless_untold(error)
             return frozenset()
         return external_labels_of(str(text))
 
@@ -78,10 +95,28 @@ class Prometheus:
         parameters = {"query": expression}
         if at is not None:
             parameters["time"] = f"{at:.3f}"
-        return self._client.ask("/api/v1/query", parameters)
+        try:
+            return self._client.ask("/api/v1/query", parameters)
+        except UnicodeEncodeError as error:
+            raise self._client.unavailable("the question holds half a character") from error
+
+    def _raise_unless_untold(self, error: SourceUnavailable) -> None:
+        """Raise `error` unless it says that there is no such page for us: some stores only answer queries."""
+        if not _UNTOLD.search(error.detail):
+            raise error
+
+    def _number(self, pair: Any) -> float:
+        try:
+            return float(pair[1])
+        except (LookupError, TypeError, ValueError) as error:
+            raise self._client.unavailable("the answer holds no number") from error
 
     def _data(self, answer: Any) -> dict[str, Any]:
-        if not isinstance(answer, dict) or answer.get("status") != "success" or not isinstance(answer["data"], dict):
+        if (
+            not isinstance(answer, dict)
+            or answer.get("status") != "success"
+            or not isinstance(answer.get("data"), dict)
+        ):
             raise self._client.unavailable("the answer is not Prometheus's")
         if answer.get("warnings"):
             # part of the data may be missing, and what is missing looks healthy
@@ -98,9 +133,11 @@ class Prometheus:
     def _element(self, found: Any) -> Element:
         if not isinstance(found, dict) or "value" not in found:
             raise self._client.unavailable("the answer holds a histogram, which cannot be judged")
-        labels = dict(found["metric"])
-        labels.pop("__name__", None)
-        return Element(labels, float(found["value"][1]))
+        metric = found.get("metric")
+        if not isinstance(metric, dict):
+            raise self._client.unavailable("the answer holds a value without labels")
+        labels = {name: value for name, value in metric.items() if name != "__name__"}
+        return Element(labels, self._number(found["value"]))
 
 
 def without_active_alerts(body: bytes) -> bytes:

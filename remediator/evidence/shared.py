@@ -14,6 +14,8 @@ Value = TypeVar("Value")
 
 FAILURE_AGE = 1.0
 """Seconds for which a failure is everybody's answer."""
+CLOCK_SET = 0.2
+"""Seconds that wall time and monotonic time may drift apart while an answer is young; more means a clock was set."""
 
 
 @dataclass(slots=True)
@@ -49,13 +51,15 @@ class Shared(Generic[Value]):
 
         A failure is shared like an answer, so that a dead source is not asked by everybody in turn.
         """
+        # a time that the clock has not reached (it may have been set back) cannot be waited for: now is as fresh
+        fresh_after = min(fresh_after, self._clock.now())
         while True:
             flight, mine = self._join(key, fresh_after)
             if mine:
                 self._fly(flight, ask)
             else:
                 flight.ended.wait()
-            if flight.asked_at >= fresh_after:
+            if mine or self._new_enough(flight, fresh_after):
                 return self._landed(flight)
 
     def peek(self, key: Hashable, fresh_after: float) -> Answered[Value] | None:
@@ -72,8 +76,7 @@ class Shared(Generic[Value]):
             if flight is not None and (not flight.ended.is_set() or self._fit(flight, fresh_after)):
                 return flight, False
             self._forget()
-            # whoever asks first may ask for a time that its clock has not quite reached
-            flight = _Flight(asked_at=max(self._clock.now(), fresh_after), started=self._clock.monotonic())
+            flight = _Flight(asked_at=self._clock.now(), started=self._clock.monotonic())
             self._flights[key] = flight
             return flight, True
 
@@ -98,7 +101,12 @@ class Shared(Generic[Value]):
 
     def _fit(self, flight: _Flight[Value], fresh_after: float) -> bool:
         longest = self._max_age if flight.error is None else min(self._max_age, FAILURE_AGE)
-        return flight.asked_at >= fresh_after and self._clock.monotonic() - flight.started <= longest
+        return self._new_enough(flight, fresh_after) and self._clock.monotonic() - flight.started <= longest
+
+    def _new_enough(self, flight: _Flight[Value], fresh_after: float) -> bool:
+        """Say whether it was asked at or after `fresh_after`, by a wall clock that nobody has set since."""
+        set_by = (self._clock.now() - flight.asked_at) - (self._clock.monotonic() - flight.started)
+        return flight.asked_at >= fresh_after and abs(set_by) <= CLOCK_SET
 
     def _forget(self) -> None:
         now = self._clock.monotonic()

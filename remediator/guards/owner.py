@@ -9,8 +9,8 @@ name = "owner"
 
 def check(frozen: Frozen, facts: Facts, _history: History, _now: float) -> GuardAnswer:
     """Deny unless exactly one configured host owns the instance and Prometheus knows the alert and its rule."""
-    if len(facts.hosts) != 1:
-        return _deny(Reason.NOT_OUR_HOST, {"instance": frozen.labels.get("instance", ""), "hosts": list(facts.hosts)})
+    if len(facts.hosts) != 1 or frozen.target.host not in facts.hosts:
+        return _deny(Reason.NOT_OUR_HOST, _told(frozen, facts))
     if facts.rule_problem is not None:
         return _deny(facts.rule_problem, {"alertname": frozen.labels.get("alertname", "")})
     live = facts.live
@@ -22,6 +22,14 @@ def check(frozen: Frozen, facts: Facts, _history: History, _now: float) -> Guard
     if live.seen_since_delivery is False and not live.firing:
         return _deny(Reason.UNKNOWN_TO_PROMETHEUS, {"alertname": frozen.labels.get("alertname", "")})
     return GuardAnswer(name, Answer.ALLOW, Reason.ALLOWED)
+
+
+def _told(frozen: Frozen, facts: Facts) -> dict[str, object]:
+    return {
+        "instance": frozen.labels.get("instance", ""),
+        "host": frozen.target.host,
+        "hosts": list(facts.hosts),
+    }
 
 
 def _deny(reason: Reason, detail: dict[str, object]) -> GuardAnswer:

@@ -5,29 +5,15 @@ an expression can be judged at all, `inputs` finds what it is fed by, `logic` ha
 questions. Nothing here reads the time or the network.
 """
 
-from remediator.judge.judge import (
-    Baseline,
-    Judgement,
-    Reading,
-    Why,
-    judge,
-    judge_expression,
-    left_out_of,
-    same_alert_key,
-    still_firing,
-    take_baseline,
-)
-from remediator.judge.shape import (
-    Case,
-    ExpressionCase,
-    Proof,
-    Refusal,
-    RefusalReason,
-    narrowed_text,
-    prepare,
-    prepare_expression,
-    recorded_names,
-)
+from remediator.judge.alike import alert_keys, left_out_of, same_alert_key, still_firing
+from remediator.judge.baseline import Baseline, input_texts, take_baseline
+from remediator.judge.case import Case, ExpressionCase, Proof
+from remediator.judge.declared import prepare_expression
+from remediator.judge.findings import Judgement, Reading, Why
+from remediator.judge.judge import judge, judge_expression
+from remediator.judge.narrowed import narrowed_text, recorded_names
+from remediator.judge.refusal import Refusal, RefusalReason
+from remediator.judge.shape import prepare
 from remediator.judge.tree import Ask, Element, RuleText, Vector
 
 __all__ = [
@@ -44,6 +30,8 @@ __all__ = [
     "RuleText",
     "Vector",
     "Why",
+    "alert_keys",
+    "input_texts",
     "judge",
     "judge_expression",
     "left_out_of",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediator.judge.flow import Labels, drop, flows, narrow_selector
 from remediator.judge.parse import parse
@@ -33,6 +33,8 @@ class Input:
     recorded: bool
     presence: bool
     """Only whether it is there matters (it stands below `group`), so one series of each target is enough."""
+    lag_ms: int = 0
+    """How late its samples may be seen in the result: one evaluation of every recorded rule between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +43,38 @@ class _Place:
 
     labels: Labels
     presence: bool = False
+    lag_ms: int = 0
 
 
 def inputs_of(node: Node, labels: Labels, recorded: Recorded) -> tuple[Input, ...]:
     """Given a tree, the labels that hold on its result and the recorded rules, return its distinct inputs."""
     found: dict[str, Input] = {}
     for new in _inputs(node, _Place(labels), recorded):
-        old = found.get(new.text)
-        if old is None or (old.presence and not new.presence):
-            found[new.text] = new
+        old = found.get(new.text, new)
+        # of two places the stricter one counts
+        found[new.text] = replace(new, presence=old.presence and new.presence, lag_ms=max(old.lag_ms, new.lag_ms))
     return tuple(found.values())
 
 
 def _inputs(node: Node, place: _Place, recorded: Recorded) -> Iterator[Input]:
     if isinstance(node, Selector):
         yield _input(node, place, recorded)
-        for tree, labels in _rules_behind(node, place.labels, recorded):
-            yield from _inputs(tree, _Place(labels, place.presence), recorded)
+        for rule, labels in _rules_behind(node, place.labels, recorded):
+            lag_ms = place.lag_ms + round(rule.interval_seconds * 1000)
+            yield from _inputs(parse(rule.expr), _Place(labels, place.presence, lag_ms), recorded)
         return
     presence = place.presence or (isinstance(node, Aggregate) and node.op == "group")
     for child, labels in flows(node, place.labels):
-        yield from _inputs(child, _Place(labels, presence), recorded)
+        yield from _inputs(child, _Place(labels, presence, place.lag_ms), recorded)
 
 
 def _input(selector: Selector, place: _Place, recorded: Recorded) -> Input:
     narrowed = narrow_selector(Selector(selector.name, selector.matchers), place.labels)
-    return Input(show(narrowed), selector.name, selector.name in recorded, place.presence)
+    return Input(show(narrowed), selector.name, selector.name in recorded, place.presence, place.lag_ms)
 
 
-def _rules_behind(selector: Selector, labels: Labels, recorded: Recorded) -> Iterator[tuple[Node, dict[str, str]]]:
-    """Yield the trees of the rules that can have recorded this selector, with the labels that hold on their results."""
+def _rules_behind(selector: Selector, labels: Labels, recorded: Recorded) -> Iterator[tuple[RuleText, dict[str, str]]]:
+    """Yield the rules that can have recorded this selector, with the labels that hold on their results."""
     exact = {matcher.label: matcher.value for matcher in selector.matchers if matcher.op == "="}
     unlike = [(matcher.label, matcher.value) for matcher in selector.matchers if matcher.op == "!="]
     wanted = {name: value for name, value in (exact | dict(labels)).items() if value}
@@ -78,7 +82,7 @@ def _rules_behind(selector: Selector, labels: Labels, recorded: Recorded) -> Ite
         clash = any(rule.labels.get(name, value) != value for name, value in wanted.items())
         excluded = any(rule.labels.get(name) == value for name, value in unlike)
         if not clash and not excluded:
-            yield parse(rule.expr), drop(wanted, tuple(rule.labels))
+            yield rule, drop(wanted, tuple(rule.labels))
 
 
 def has_inputs(node: Node, labels: Labels, recorded: Recorded, present: Callable[[str], bool]) -> bool:
@@ -90,7 +94,7 @@ def has_inputs(node: Node, labels: Labels, recorded: Recorded, present: Callable
         if not present(_input(node, _Place(labels), recorded).text):
             return False
         behind = tuple(_rules_behind(node, labels, recorded))
-        return not behind or any(has_inputs(tree, held, recorded, present) for tree, held in behind)
+        return not behind or any(has_inputs(parse(rule.expr), held, recorded, present) for rule, held in behind)
     below = tuple(flows(node, labels))
     if isinstance(node, Binary) and node.op == "or":
         # a constant never lacks data, so it must not stand in for a measured side that does

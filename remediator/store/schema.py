@@ -44,8 +44,12 @@ def open_reader(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Conne
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    # many of these are open at once: 256 KiB of cache each instead of 2 MiB
-    connection.execute("PRAGMA cache_size = -256")
+    try:
+        # many of these are open at once: 256 KiB of cache each instead of 2 MiB
+        connection.execute("PRAGMA cache_size = -256")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

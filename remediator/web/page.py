@@ -6,17 +6,20 @@ Everything is rendered here and escaped by the templates; the words come from th
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, render_template, request
+from markupsafe import Markup, escape
 
 from remediator.locale import LANGUAGES, catalog
-from remediator.locale.words import fate, item, last_decision, moment, word
+from remediator.locale.words import asked, fate, is_wrong, item, last_decision, mode, moment, proof, why, word
 from remediator.model import LIVE, Json, State
 from remediator.web.api import find
 from remediator.web.health import look
 from remediator.web.service import Access, Service
+from selfheal.common.clock import SystemClock, to_rfc3339
 
 REFRESH = 5
 """Seconds after which the page asks again; `?refresh=0` keeps it still."""
@@ -41,8 +44,11 @@ def add_routes(flask: Flask, service: Service, access: Access) -> None:
         with service.reader() as reader:
             runs = reader.list_remediations(DONE_SHOWN, None)["items"]
             alerts = reader.list_alerts(ALERTS_SHOWN, None)["items"]
-        wrong = [alert for alert in alerts if alert.get("status") == "firing" and alert.get("closed_at") is None]
-        return _page("overview.html", status=service.status(), wrong=wrong, runs=runs)
+        wrong = [alert for alert in alerts if is_wrong(alert)]
+        status = service.status()
+        # an alert that ended proves nothing: what was done about it is over only when it is proven
+        left = sum(status["counts"].get(state, 0) for state in _UNDER_WAY)
+        return _page("overview.html", status=status, wrong=wrong, runs=runs, left=left)
 
     @flask.get("/runs/<id>")
     def _run(id: str) -> Response:
@@ -66,7 +72,13 @@ def _page(template: str, **values: Any) -> Response:
         word=lambda group, value: word(texts, group, value),
         fate=lambda alert: fate(texts, alert),
         item=lambda thing: item(texts, thing),
+        mode=lambda value: mode(texts, value),
+        why=lambda run: why(texts, run),
+        proof=lambda body: proof(texts, body),
+        asked=asked,
         moment=moment,
+        now=to_rfc3339(SystemClock().now()),
+        soft=_soft,
         mark=_mark,
         shown=_shown,
         language=language,
@@ -96,6 +108,11 @@ def _mark(state: object) -> str:
     if state in _BAD:
         return "bad"
     return "busy" if state in _UNDER_WAY else "calm"
+
+
+def _soft(text: object) -> Markup:
+    """Return a long name that may be broken after its joints, and nowhere else."""
+    return Markup(re.sub(r"([_:/.,-])(?=\w)", r"\1<wbr>", str(escape(text))))
 
 
 def _shown(body: Json) -> str:

@@ -6,7 +6,7 @@ A command is a module with a `name` and two functions:
 Its help comes from the locale: `cli.<name>.summary`, `cli.<name>.description` and `cli.<name>.examples`.
 The flags `--config.file`, `--state`, `--json` and `--lang` are added here for all of them and are always there, as
 `options.config_file`, `options.state`, `options.json` and `options.lang`. Only `up`, which makes the place that the
-others look for, brings a parser of its own: `add_parser(subparsers)` and `run(options) -> int`.
+others look for, has flags of its own throughout: `build_parser(texts)` makes its parser, and `run(options) -> int`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Protocol, cast
 from remediator.locale import LANGUAGES, Catalog, catalog, pick_language
 from selfheal import __version__
 from selfheal.cli.answers import FAILED, USAGE, Failed, tell_failure
+from selfheal.cli.parser import indented, make_parser
 from selfheal.common.flags import add_flag, variable_of
 
 COMMANDS = {
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given or given[0] != chosen or chosen not in COMMANDS:
         return _no_command(given, chosen, texts)
     if chosen in OWN_PARSER:
-        return _run_own(chosen, given)
+        return _run_own(chosen, given[1:], texts)
     command = load(chosen)
     options = build_parser(command, texts).parse_args(given[1:])
     try:
@@ -88,10 +89,11 @@ def load(name: str) -> Command:
 
 def build_parser(command: Command, texts: Catalog) -> argparse.ArgumentParser:
     """Given a command, return its parser with the common flags and its own."""
-    parser = _parser(
+    parser = make_parser(
         f"selfheal {command.name}",
         texts.say(f"cli.{command.name}.description"),
-        f"{texts.say('cli.examples')}\n{_indented(texts.say(f'cli.{command.name}.examples'))}",
+        f"{texts.say('cli.examples')}\n{indented(texts.say(f'cli.{command.name}.examples'))}",
+        texts,
     )
     command.add_arguments(parser, texts)
     common = parser.add_argument_group(texts.say("cli.common"))
@@ -102,12 +104,9 @@ def build_parser(command: Command, texts: Catalog) -> argparse.ArgumentParser:
     return parser
 
 
-def _run_own(name: str, given: Sequence[str]) -> int:
+def _run_own(name: str, given: Sequence[str], texts: Catalog) -> int:
     module = importlib.import_module(COMMANDS[name])
-    parser = argparse.ArgumentParser(prog="selfheal", allow_abbrev=False)
-    module.add_parser(parser.add_subparsers())
-    options = parser.parse_args(given)
-    code: int = module.run(options)
+    code: int = module.run(module.build_parser(texts).parse_args(given))
     return code
 
 
@@ -115,8 +114,8 @@ def build_top_parser(texts: Catalog) -> argparse.ArgumentParser:
     """Return the parser of `selfheal` itself, whose help lists the commands."""
     width = max(len(name) for name in COMMANDS)
     lines = [f"{name:<{width}}  {texts.say(f'cli.{name}.summary')}" for name in COMMANDS]
-    listing = f"{texts.say('cli.commands')}\n{_indented(chr(10).join(lines))}\n\n{texts.say('cli.more')}"
-    parser = _parser("selfheal", texts.say("cli.description"), listing)
+    listing = f"{texts.say('cli.commands')}\n{indented(chr(10).join(lines))}\n\n{texts.say('cli.more')}"
+    parser = make_parser("selfheal", texts.say("cli.description"), listing, texts)
     parser.add_argument("--version", action="version", version=f"selfheal {__version__}")
     add_flag(parser, "--lang", choices=LANGUAGES, help=texts.say("cli.flag.lang"))
     parser.add_argument("command", metavar=texts.say("cli.command"), help=texts.say("cli.command_help"))
@@ -149,17 +148,3 @@ def _no_command(given: Sequence[str], chosen: str | None, texts: Catalog) -> int
         parser.error(texts.say("cli.command_first", command=chosen))
     parser.parse_args(given)
     return USAGE
-
-
-def _parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        epilog=epilog,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -58,8 +58,12 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
 
 def _proof(proof: AlertProof, texts: Catalog) -> list[tuple[object, str]]:
     window = format_duration(proof.window_seconds)
-    said = texts.say(f"proof.{proof.proof.value}", window=window, detail=proof.detail)
-    return [(proof.alert, "strong"), (proof.playbook or "-", ""), (said, "")]
+    if proof.playbook is None and proof.proof.value == "declare":
+        # nobody has to declare anything where no playbook answers
+        said = texts.say("cli.check.unjudged")
+    else:
+        said = texts.say(f"proof.{proof.proof.value}", window=window, detail=proof.detail)
+    return [(proof.alert, "strong"), (proof.playbook or texts.say("cli.check.nobody"), ""), (said, "")]
 
 
 def _config(options: argparse.Namespace, texts: Catalog) -> Path | None:

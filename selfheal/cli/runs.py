@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from remediator.locale import Catalog
-from remediator.locale.words import moment, word
+from remediator.locale.words import moment, why, word
 from remediator.model import Json, State
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, FAILED, Failed, Screen, colour_of, print_json
@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser, texts: Catalog) -> None:
     """Add which ones to list."""
     parser.add_argument("id", nargs="?", metavar="ID", help=texts.say("cli.flag.run_id"))
     states = tuple(state.value for state in State)
-    add_flag(parser, "--in", dest="in_state", choices=states, metavar="STATE", help=texts.say("cli.flag.in_state"))
+    said = texts.say("cli.flag.in_state", states=", ".join(states))
+    add_flag(parser, "--in", dest="in_state", choices=states, metavar="STATE", help=said)
     add_flag(parser, "--limit", type=limit, default=20, metavar="N", help=texts.say("cli.flag.limit"))
 
 
@@ -71,7 +72,7 @@ def _list(screen: Screen, items: Sequence[Json], texts: Catalog) -> None:
                 (item["playbook"], "strong"),
                 (item["target"], ""),
                 (word(texts, "state", item["state"]), colour_of(item["state"])),
-                (word(texts, "verdict", item["verdict"]) or word(texts, "reason", item["reason"]), ""),
+                (why(texts, item), ""),
             ]
             for item in items
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from remediator.locale import Catalog
-from remediator.locale.words import fate, moment, word
+from remediator.locale.words import fate, is_wrong, mode, moment, why, word
 from remediator.model import LIVE, Json, State
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Screen, colour_of, print_json
@@ -41,7 +41,7 @@ def gather(source: Source) -> Json:
     runs = source.remediations(SHOWN)["items"]
     return {
         **source.status(),
-        "wrong": [alert for alert in alerts if alert["status"] == "firing" and alert["closed_at"] is None],
+        "wrong": [alert for alert in alerts if is_wrong(alert)],
         "under_way": [run for run in runs if run["state"] in LIVE or run["state"] == State.WATCHING],
     }
 
@@ -55,8 +55,12 @@ def say_source(screen: Screen, source: str, place: places.Place, texts: Catalog)
 def _show(screen: Screen, found: Json, texts: Catalog) -> None:
     _show_hindrances(screen, found, texts)
     wrong, under_way = found["wrong"], found["under_way"]
-    if not wrong:
-        screen.line(screen.paint(texts.say("page.all_quiet"), "good"))
+    left = sum(run["state"] in LIVE for run in under_way)
+    if not wrong and left:
+        screen.line(screen.paint(texts.say("page.not_over", count=left), "busy"))
+    elif not wrong:
+        # green only where it is known: neither blind nor read from a store that nobody writes
+        screen.line(screen.paint(texts.say("page.all_quiet"), "good" if found["blind"] == [] else ""))
     else:
         screen.heading(texts.say("page.wrong_now"))
         screen.table(
@@ -80,7 +84,7 @@ def _show(screen: Screen, found: Json, texts: Catalog) -> None:
                     (run["playbook"], "strong"),
                     (run["target"], ""),
                     (word(texts, "state", run["state"]), colour_of(run["state"])),
-                    (word(texts, "reason", run["reason"]), ""),
+                    (why(texts, run), ""),
                 ]
                 for run in under_way
             ]
@@ -106,8 +110,8 @@ def _show_counts(screen: Screen, found: Json, texts: Catalog) -> None:
         screen.line(f"  {screen.paint(text)}: {count}")
     if not rows:
         screen.line(f"  {screen.paint(texts.say('page.nothing_done'))}")
-    mode = found.get("highest_mode")
-    if mode:
-        screen.heading(f"{texts.say('page.highest_mode')}: {word(texts, 'mode', mode)}")
+    highest = found.get("highest_mode")
+    if highest:
+        screen.heading(f"{texts.say('page.highest_mode')}: {mode(texts, highest)}")
     playbooks = found.get("playbooks") or {}
-    screen.table([[(playbook, ""), (word(texts, "mode", each), "soft")] for playbook, each in playbooks.items()])
+    screen.table([[(playbook, ""), (mode(texts, each), "soft")] for playbook, each in playbooks.items()])

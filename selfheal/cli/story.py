@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from remediator.locale import Catalog
-from remediator.locale.words import fate, item, last_decision, moment, word
+from remediator.locale.words import asked, fate, item, last_decision, mode, moment, proof, word
 from remediator.model import Json
 from selfheal.cli.answers import Screen, colour_of
 
@@ -15,6 +15,8 @@ ITEMS = 10
 """Plan items shown of a step; the rest are counted."""
 EVIDENCE = 400
 """Characters of one piece of evidence; `--json` has all of it."""
+ASKED = 2
+"""Questions shown of a judgement that is healthy; of any other all are shown, for they say what is missing."""
 _ANSWERS = {"allow": "good", "hold": "busy", "deny": "bad"}
 
 
@@ -43,7 +45,7 @@ def tell_remediation(screen: Screen, run: Json, texts: Catalog) -> None:
     screen.line(f"  {screen.paint(run['playbook'])} → {screen.paint(run['target'])}: {state}")
     facts = [
         (texts.say("page.alert"), run["alert"]["alertname"]),
-        (texts.say("page.mode"), word(texts, "mode", run["mode"])),
+        (texts.say("page.mode"), mode(texts, run["mode"])),
         (texts.say("page.reason"), word(texts, "reason", run["reason"])),
         (texts.say("page.verdict"), word(texts, "verdict", run["verdict"])),
         *((texts.say(f"page.{key}"), moment(run[key])) for key in ("created_at", "started_at", "verified_at")),
@@ -69,9 +71,10 @@ def _decisions(screen: Screen, decisions: Sequence[Json], texts: Catalog) -> Non
     for each in last:
         until = f" ({texts.say('page.until')} {moment(each['until'])})" if each.get("until") else ""
         reason = word(texts, "reason", each["reason"]) if each["answer"] != "allow" else ""
-        detail = json.dumps(each["detail"], ensure_ascii=False) if each.get("detail") and reason else ""
+        detail = ", ".join(f"{key}: {value}" for key, value in (each.get("detail") or {}).items()) if reason else ""
         answer = (word(texts, "answer", each["answer"]), _ANSWERS.get(each["answer"], ""))
-        rows.append([(word(texts, "guard", each["guard"]), ""), answer, (f"{reason}{until} {detail}".strip(), "")])
+        said = " – ".join(filter(None, (f"{reason}{until}", detail)))
+        rows.append([(word(texts, "guard", each["guard"]), ""), answer, (said, "")])
     screen.table(rows)
     if earlier:
         screen.line("  " + screen.paint(texts.say("page.earlier_decisions", count=earlier), "soft"))
@@ -96,9 +99,16 @@ def _steps(screen: Screen, steps: Sequence[Json], texts: Catalog) -> None:
 def _items(screen: Screen, title: str, items: Any, texts: Catalog) -> None:
     if not items:
         return
-    shown = ", ".join(item(texts, each) for each in items[:ITEMS])
-    more = " " + texts.say("page.more", count=len(items) - ITEMS) if len(items) > ITEMS else ""
-    screen.line(f"     {screen.paint(title, 'soft')}: {screen.paint(shown + more)}")
+    shown = [item(texts, each) for each in items[:ITEMS]]
+    if len(items) > ITEMS:
+        shown.append(texts.say("page.more", count=len(items) - ITEMS))
+    head = f"     {screen.paint(title, 'soft')}:"
+    if len(shown) == 1:
+        screen.line(f"{head} {screen.paint(shown[0])}")
+        return
+    screen.line(head)
+    for each in shown:
+        screen.line(f"       {screen.paint(each)}")
 
 
 def _evidence(screen: Screen, evidence: Sequence[Json], texts: Catalog) -> None:
@@ -106,8 +116,21 @@ def _evidence(screen: Screen, evidence: Sequence[Json], texts: Catalog) -> None:
         return
     screen.heading(texts.say("page.evidence"))
     for each in evidence:
-        screen.line(f"  {screen.paint(each['phase'], 'strong')}  {screen.paint(moment(each['at']), 'soft')}")
-        screen.line(f"     {screen.paint(_short(each['body']))}")
+        phase = word(texts, "evidence", each["phase"])
+        screen.line(f"  {screen.paint(phase, 'strong')}  {screen.paint(moment(each['at']), 'soft')}")
+        facts = proof(texts, each["body"])
+        if not facts:
+            screen.line(f"     {screen.paint(_short(each['body']))}")
+            continue
+        questions = asked(each["body"])
+        most = ASKED if each["body"]["healthy"] and each["body"].get("alive") else len(questions)
+        _facts(screen, facts)
+        for query, answer in questions[:most]:
+            screen.line(
+                f"  {screen.paint(texts.say('evidence.asked'), 'soft')}: {screen.paint(query)} → {screen.paint(answer)}"
+            )
+        if len(questions) > most:
+            screen.line("  " + screen.paint(texts.say("cli.why.more_asked", count=len(questions) - most), "soft"))
 
 
 def _history(screen: Screen, events: Sequence[Json], texts: Catalog) -> None:
@@ -115,14 +138,16 @@ def _history(screen: Screen, events: Sequence[Json], texts: Catalog) -> None:
     if not moves:
         return
     screen.heading(texts.say("page.history"))
+    # a move that nothing new led to keeps the reason of the one before
+    reasons = [None, *(event["reason"] for event in moves)]
     screen.table(
         [
             [
                 (moment(event["at"]), "soft"),
                 (word(texts, "state", event["to"]), colour_of(event["to"])),
-                (word(texts, "reason", event["reason"]), ""),
+                (word(texts, "reason", event["reason"]) if event["reason"] != before else "", ""),
             ]
-            for event in moves
+            for event, before in zip(moves, reasons, strict=False)
         ]
     )
 

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TextIO
 
 from remediator.locale import LANGUAGES, Catalog, catalog, pick_language
-from selfheal.cli import language_of
+from remediator.locale.words import item, word
 from selfheal.cli.answers import DONE, FAILED, USAGE, Failed, clean, tell_failure
+from selfheal.cli.parser import indented, make_parser
 from selfheal.cli.place import DEFAULT_STATE
 from selfheal.common.clock import Clock, SystemClock
 from selfheal.common.durations import parse_duration
 from selfheal.common.flags import add_flag
 from selfheal.stack import events
+from selfheal.stack.config import highest_mode
 from selfheal.stack.demo import Report
 from selfheal.stack.layout import AlreadyRunning
 from selfheal.stack.loop import Stack, Wish, opened
@@ -33,6 +35,8 @@ name = "up"
 _INTERRUPTED = 130
 
 _GOING_WELL = ("running", "verifying", "watching", "succeeded")
+_THINGS = 2
+"""Things named of what was touched; the rest are counted."""
 
 _DIM, _GREEN, _YELLOW, _RED, _BLUE = "2", "32", "33", "31", "34"
 _COLOURS: dict[type[object], str] = {
@@ -49,17 +53,11 @@ _COLOURS: dict[type[object], str] = {
 }
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `up` with its flags to the commands; the help is in the language that the command line asks for."""
-    say = catalog(language_of(sys.argv[1:], os.environ)).say
-    examples = "\n".join(f"  {line}" for line in say("up.examples").splitlines())
-    parser = subparsers.add_parser(
-        name,
-        description=say("up.description"),
-        epilog=f"{say('up.title')}\n{examples}",
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def build_parser(texts: Catalog) -> argparse.ArgumentParser:
+    """Return the parser of `up` with its flags."""
+    say = texts.say
+    examples = f"{say('cli.examples')}\n{indented(say('up.examples'))}"
+    parser = make_parser(f"selfheal {name}", say("up.description"), examples, texts)
     add_flag(parser, "--demo", action="store_true", default=False, help=say("up.flag.demo"))
     add_flag(parser, "--until-healed", type=_positive, metavar="N", help=say("up.flag.until_healed"))
     add_flag(parser, "--rounds", type=_positive, default=1, metavar="N", help=say("up.flag.rounds"))
@@ -68,6 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_flag(parser, "--scrape-interval", type=_duration, metavar="DURATION", help=say("up.flag.scrape_interval"))
     add_flag(parser, "--tools", type=Path, metavar="FOLDER", help=say("up.flag.tools"))
     add_flag(parser, "--lang", choices=LANGUAGES, help=say("up.flag.lang"))
+    return parser
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,7 +75,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _run(options, texts)
     except Failed as failure:
-        tell_failure(failure, options.json)
+        if options.json:
+            # one line, as the report is: it is the last of stdout
+            print(json.dumps({"error": str(failure)}, ensure_ascii=False), flush=True)
+        else:
+            tell_failure(failure, as_json=False)
         return failure.code
     except KeyboardInterrupt:
         return _INTERRUPTED  # before anything was started
@@ -88,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, texts: Catalog) -> int:
     _check_combination(options, texts)
-    account = Account(texts, sys.stderr if options.json else sys.stdout, SystemClock())
+    account = Account(texts, sys.stderr if options.json else sys.stdout, SystemClock(), _how_to_ask(options.state))
     wish = Wish(options.state, options.demo, options.scrape_interval, options.rounds, options.until_healed)
     try:
         tools = provide(options.tools or default_folder(), lambda folder: account.tell(events.Unpacking(folder)))
@@ -122,7 +125,20 @@ def _failure(error: Exception, state: Path, texts: Catalog) -> str:
             key = "up.start_too_slow" if error.code is None else "up.start_failed"
             said = texts.say(key, program=error.program, code=error.code, log=error.log)
             return "\n".join([said, *(f"    {line}" for line in error.tail())])
-    return texts.say("up.cannot_write", folder=state, error=error)
+    return texts.say("up.cannot_write", folder=state, error=_plain(error))
+
+
+def _plain(error: Exception) -> str:
+    """Return what the system said, and about which file, without numbers."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+
+
+def _how_to_ask(state: Path) -> tuple[str, str]:
+    """Return the program as it was called, and what must be written after a command to ask this state folder."""
+    called = sys.argv[0] if Path(sys.argv[0]).name == "selfheal" else "selfheal"
+    return called, "" if state == DEFAULT_STATE else f" --state {state}"
 
 
 def _result(options: argparse.Namespace, report: Report | None, texts: Catalog) -> int:
@@ -149,8 +165,9 @@ def _complain(text: str) -> None:
 class Account:
     """Writes events as lines for a person: time, then what happened; colours only on a terminal."""
 
-    def __init__(self, texts: Catalog, out: TextIO, clock: Clock) -> None:
+    def __init__(self, texts: Catalog, out: TextIO, clock: Clock, ask: tuple[str, str] = ("selfheal", "")) -> None:
         self.texts = texts
+        self._command, self._state_flag = ask
         self._out = out
         self._clock = clock
         if isinstance(out, io.TextIOWrapper):
@@ -159,18 +176,22 @@ class Account:
         self._colours = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._stack: Stack | None = None
         self._waiting: set[str] = set()
+        self._named: set[str] = set()
 
     def begin(self, stack: Stack) -> None:
         """Say what is going to happen."""
         self._stack = stack
-        kind = "demo" if stack.settings.demo else "host"
-        self._line(self.texts.say(f"up.begin.{kind}", state=stack.settings.layout.state), _DIM)
+        mode = highest_mode(stack.settings)
+        kind = "demo" if stack.settings.demo else "host" if mode == "observe" else "acting"
+        self._line(self.texts.say(f"up.begin.{kind}", state=stack.settings.layout.state, mode=mode), _DIM)
 
     def tell(self, event: events.Event) -> None:
         """Write one event, where it is worth a line."""
         text = self._words(event)
         if text:
             self._line(text, _COLOURS.get(type(event), ""))
+        if isinstance(event, events.PatientWell) and event.healed:
+            self._line(self.texts.say("up.more", command=self._command, state=self._state_flag), _DIM)
         if isinstance(event, events.ProgramStarted):
             self._waiting.add(event.program)
         if isinstance(event, events.ProgramReady):
@@ -199,13 +220,26 @@ class Account:
         values = {field.name: getattr(event, field.name) for field in fields(event)}
         if event.observed:
             return self.texts.say("up.would_have", **values)
-        values["state"] = self.texts.say(f"state.{event.state}")
+        # the playbook is named once: what follows is about the same remediation
+        first = event.remediation not in self._named
+        self._named.add(event.remediation)
+        values["what"] = f"{event.alert} → {event.playbook}" if first else event.alert
+        values["state"] = word(self.texts, "state", event.state)
+        if event.state == "succeeded" and event.reason == "held_watch":
+            return self.texts.say("up.stayed", **values)
         # while all goes well the reason is only that nothing objected
         reason = event.reason if event.state not in _GOING_WELL else ""
-        why = self.texts.say(f"verdict.{event.verdict}") if event.verdict else ""
-        why = why or (self.texts.say(f"reason.{reason}") if reason else "")
+        why = word(self.texts, "verdict", event.verdict) or word(self.texts, "reason", reason) or self._touched(event)
         values["why"] = f" – {why}" if why else ""
         return self.texts.say("up.remediation", **values)
+
+    def _touched(self, event: events.RemediationChanged) -> str:
+        if not event.touched:
+            return ""
+        things = ", ".join(item(self.texts, thing) for thing in event.touched[:_THINGS])
+        left = len(event.touched) - _THINGS
+        more = f" {self.texts.say('page.more', count=left)}" if left > 0 else ""
+        return self.texts.say("up.touched", things=things + more)
 
     def _all_ready(self) -> None:
         if self._stack is None:
@@ -213,7 +247,9 @@ class Account:
         settings = self._stack.settings
         self._line(self.texts.say("up.all_ready", url=settings.url("remediator")), _GREEN)
         if not settings.demo:
-            self._line(self.texts.say("up.edit_next", policy=settings.layout.config / "policy.yml"))
+            key = "up.edit_next" if highest_mode(settings) == "observe" else "up.permitted"
+            self._line(self.texts.say(key, policy=settings.layout.config / "policy.yml"))
+        self._line(self.texts.say("up.ask", command=self._command, state=self._state_flag))
         self._line(self.texts.say("up.how_to_stop"), _DIM)
 
     def _line(self, text: str, colour: str = "") -> None:

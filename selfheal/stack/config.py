@@ -15,6 +15,7 @@ import yaml
 from selfheal.common.durations import format_duration
 from selfheal.common.files import write_atomic
 from selfheal.common.shipped import shipped
+from selfheal.stack.edits import dump, with_values
 from selfheal.stack.layout import Layout
 from selfheal.stack.patient import SERVICE
 from selfheal.stack.patient.identities import group_name
@@ -29,12 +30,18 @@ SCRAPE_INTERVAL = 15.0
 DEMO_SCRAPE_INTERVAL = 1.0
 _DEMO_EVALUATION_INTERVAL = 1.0
 
+_OBSERVE = "observe"
+
 _GENERATED = "# Rendered by `selfheal up` at every start: edits are lost.\n"
 
 _POLICY = """\
 # What Selfheal may touch on this host. Nothing listed = nothing permitted. It must belong to you and be writable by
-# nobody else (0600). When it permits what you want, raise highest_mode in remediator.yml and give your own playbooks
-# `mode: auto`; shipped playbooks only observe.
+# nobody else (0600). To let a playbook act:
+#   1. give the processes a name of their own in processes.yml (not needed for folders and commands);
+#   2. permit them here;
+#   3. write a playbook with `mode: auto` into playbooks/, for example a copy of a shipped one: those only observe;
+#   4. in remediator.yml set highest_mode: auto and playbooks: [shipped, playbooks/*.yml];
+#   5. `selfheal check` says what is wrong or missing; then start `selfheal up` again.
 process_groups: []    # names from processes.yml, for example ["worker"]
 roots: {}             # folders that may be cleaned, for example {/var/tmp/app: {older_than: 1d}}
 commands: {}          # for example {web: {start: [/opt/web/start], stop: [/opt/web/stop], status: [/opt/web/status]}}
@@ -51,8 +58,12 @@ process_names:
 
 _REMEDIATOR = """\
 # Yours to edit. `selfheal up` keeps addresses, state, hosts and token files in it up to date and leaves the rest alone.
-# highest_mode: observe | approve | auto; nothing climbs above it.
+# highest_mode: observe | auto; nothing climbs above it.
+# playbooks: [shipped, playbooks/*.yml] adds your own, once there are some.
 """
+
+SCRAPE_TIMEOUT = 2.0
+"""Seconds. Everything scraped is on this machine; a service that hangs is down, and is found so much the sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,11 @@ class Settings:
     demo: bool
     name: str = ""
     """What tells this demo's processes from another's; empty without a demo."""
+
+    @property
+    def scrape_timeout(self) -> float:
+        """Seconds a scrape may take."""
+        return min(SCRAPE_TIMEOUT, self.scrape)
 
     @property
     def evaluation(self) -> float:
@@ -81,6 +97,16 @@ class Settings:
         return self.layout.patient / "folder"
 
 
+def highest_mode(settings: Settings) -> str:
+    """Return how far playbooks may go, as remediator.yml says; `observe` while it is not there or cannot be read."""
+    try:
+        written = yaml.safe_load((settings.layout.config / "remediator.yml").read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return _OBSERVE
+    mode = written.get("highest_mode", _OBSERVE) if isinstance(written, dict) else _OBSERVE
+    return mode if isinstance(mode, str) else _OBSERVE
+
+
 def wanted_ports(demo: bool) -> dict[str, int]:
     """Return program → the port it would like."""
     return {**WANTED_PORTS, "patient": PATIENT_PORT} if demo else dict(WANTED_PORTS)
@@ -89,6 +115,8 @@ def wanted_ports(demo: bool) -> dict[str, int]:
 def render(settings: Settings) -> None:
     """Write every configuration file. Raise OSError if the state folder cannot be written."""
     config = settings.layout.config
+    for folder in ("rules", "playbooks"):
+        (config / folder).mkdir(exist_ok=True)
     for token in (settings.layout.hook_token, settings.layout.api_token):
         if not token.exists():
             write_atomic(token, f"{secrets.token_hex(24)}\n".encode(), 0o600)
@@ -112,7 +140,7 @@ def prometheus(settings: Settings) -> dict[str, Any]:
     return {
         "global": {
             "scrape_interval": format_duration(settings.scrape),
-            "scrape_timeout": format_duration(min(10.0, settings.scrape)),
+            "scrape_timeout": format_duration(settings.scrape_timeout),
             "evaluation_interval": format_duration(settings.evaluation),
         },
         "rule_files": [*map(str, shipped_rules()), str(settings.layout.config / "rules" / "*.yml")],
@@ -182,8 +210,6 @@ def host_name() -> str:
 def _render_demo(settings: Settings) -> None:
     config = settings.layout.config
     timing = Timing(settings.scrape)
-    for folder in ("rules", "playbooks"):
-        (config / folder).mkdir(exist_ok=True)
     _write(config / "rules" / "patient.yml", render_rules(timing, str(settings.patient_folder)))
     for name, playbook in render_playbooks(timing).items():
         _write(config / "playbooks" / name, playbook)
@@ -206,14 +232,15 @@ def _render_remediator(settings: Settings) -> None:
         _write(file, ours | extra)
         return
     if not file.exists():
-        _write_text(file, _REMEDIATOR + _dump({"highest_mode": "observe", **ours}))
+        _write_text(file, _REMEDIATOR + dump({"highest_mode": _OBSERVE, **ours}))
         return
     try:
-        theirs = yaml.safe_load(file.read_text("utf-8"))
-    except yaml.YAMLError:
+        written = file.read_text("utf-8")
+        theirs = yaml.safe_load(written)
+    except (ValueError, yaml.YAMLError):
         return  # the remediator says where it is broken; writing over it would lose it
     if isinstance(theirs, dict) and any(theirs.get(key) != value for key, value in ours.items()):
-        _write_text(file, _REMEDIATOR + _dump(theirs | ours))
+        _write_text(file, with_values(written, ours))
 
 
 def _scrape(job: str, address: str, labels: dict[str, str]) -> dict[str, Any]:
@@ -231,12 +258,8 @@ def _keep(file: Path, text: str) -> None:
 
 
 def _write(file: Path, document: Mapping[str, Any], mode: int = 0o644) -> None:
-    _write_text(file, _GENERATED + _dump(document), mode)
+    _write_text(file, _GENERATED + dump(document), mode)
 
 
 def _write_text(file: Path, text: str, mode: int = 0o644) -> None:
     write_atomic(file, text.encode(), mode)
-
-
-def _dump(document: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=10_000)

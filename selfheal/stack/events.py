@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class RemediationChanged:
-    """A remediation is new or moved on; `seconds` since its alert began, `observed` when its playbook only watches."""
+    """A remediation is new or moved on; `seconds` since its alert began, `observed` when its playbook only watches.
+
+    `touched` are the effects on record when they have ended, as the API has them; empty at all other moves.
+    """
 
     remediation: str
     playbook: str
@@ -81,6 +86,7 @@ class RemediationChanged:
     reason: str
     seconds: float
     observed: bool
+    touched: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Follower:
         changed = [] if self._first else [item for item in items if self._moved(item)]
         self._first = False
         self.seen |= {item.id: item for item in items}
-        return [_event(item, now) for item in reversed(changed)]
+        return [_event(item, now, self._touched(item)) for item in reversed(changed)]
 
     def details(self) -> Iterator[dict[str, Any]]:
         """Ask for every remediation there is, whole."""
@@ -86,6 +86,13 @@ class Follower:
                 yield whole
             cursor = None if page["next"] is None else str(page["next"])
 
+    def _touched(self, item: Seen) -> tuple[dict[str, Any], ...]:
+        if item.state != "verifying":
+            return ()
+        whole = ask(f"{self.url}/api/v1/remediations/{item.id}", None, self.token_file)
+        outcomes = [step["outcome"] or {} for step in whole["steps"]] if whole else []
+        return tuple(effect for outcome in outcomes for effect in outcome.get("effects", ()))
+
     def _moved(self, item: Seen) -> bool:
         before = self.seen.get(item.id)
         return before is None or (before.state, before.verdict) != (item.state, item.verdict)
@@ -95,7 +102,7 @@ class Unreachable(Exception):
     """The remediator did not answer when its whole record was asked for."""
 
 
-def _event(item: Seen, now: float) -> Event:
+def _event(item: Seen, now: float, touched: tuple[dict[str, Any], ...]) -> Event:
     return RemediationChanged(
         remediation=item.id,
         playbook=item.playbook,
@@ -106,6 +113,7 @@ def _event(item: Seen, now: float) -> Event:
         reason=item.reason,
         seconds=max(0.0, (item.verified_at or now) - item.fired_at),
         observed=item.state == "observed",
+        touched=touched,
     )
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from selfheal.common.durations import format_duration
 from selfheal.stack.config import Settings
 from selfheal.stack.loopback import answers
 from selfheal.stack.patient.control import Refused, ask
@@ -54,6 +55,8 @@ def _exporter(settings: Settings) -> Program:
         "exporter",
         f"--web.listen-address=127.0.0.1:{settings.ports['exporter']}",
         f"--config.path={settings.layout.config / 'processes.yml'}",
+        # one slow folder must not cost the whole page, which comes within the scrape's timeout or not at all
+        f"--collector.directory.deadline={format_duration(settings.scrape_timeout / 4)}",
     ]
     if settings.demo:
         argv.append(f"--collector.directory.root={settings.patient_folder}")

@@ -152,8 +152,14 @@ def _fetch(work: Path, missing: tuple[str, ...]) -> list[Path]:
     settings.write_text(_apt_settings(work), "utf-8")
     apt = ["apt-get", "-q", "-c", str(settings)]
     packages = work / "packages"
-    _run([*apt, "update"], work, missing)
-    _run([*apt, "download", *PACKAGES], packages, missing)
+    # a source that cannot be reached fails nothing here: only when a package is missing it is the reason
+    unreached = _complaints(_run([*apt, "update"], work, missing).stderr, "W:")
+    try:
+        _run([*apt, "download", *PACKAGES], packages, missing)
+    except ToolsMissing as error:
+        if not unreached:
+            raise
+        raise ToolsMissing(missing, f"{error.reason} ({unreached[0]})") from error
     asked: set[str] = set()
     for _ in range(2):  # a library of the pages may need one more, not deeper
         extras = {extra for package in packages.glob("*.deb") for extra in _page_packages(package, work, missing)}
@@ -165,7 +171,7 @@ def _fetch(work: Path, missing: tuple[str, ...]) -> list[Path]:
 
 
 def _page_packages(package: Path, work: Path, missing: tuple[str, ...]) -> list[str]:
-    depends = _run(["dpkg-deb", "-f", str(package), "Depends"], work, missing)
+    depends = _run(["dpkg-deb", "-f", str(package), "Depends"], work, missing).stdout
     return re.findall(r"\b(?:libjs|fonts)-[a-z0-9.+-]+", depends)
 
 
@@ -189,7 +195,7 @@ APT::Sandbox::User "";
 """
 
 
-def _run(command: list[str], folder: Path, missing: tuple[str, ...]) -> str:
+def _run(command: list[str], folder: Path, missing: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     try:
         done = subprocess.run(
             command,
@@ -205,9 +211,13 @@ def _run(command: list[str], folder: Path, missing: tuple[str, ...]) -> str:
     except subprocess.TimeoutExpired as error:
         raise ToolsMissing(missing, f"{command[0]} did not end within 15 minutes") from error
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
+        lines = _complaints(done.stderr, "E:") or done.stderr.splitlines()
         raise ToolsMissing(missing, f"{command[0]} failed with code {done.returncode}: {' '.join(lines[-3:])}")
-    return done.stdout
+    return done
+
+
+def _complaints(text: str, level: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(level)]
 
 
 def _repair_links(root: Path) -> None:

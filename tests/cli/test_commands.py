@@ -15,10 +15,16 @@ from typing import Any
 import pytest
 
 from remediator import address, pause
+from remediator.judge import Why
+from remediator.locale import catalog
+from remediator.locale.words import fate
 from selfheal.cli.answers import Screen, clean, width
+from selfheal.cli.story import tell_remediation
 from selfheal.common.clock import from_rfc3339
-from tests.cli.conftest import EVIL, Home, StoreService, Told
+from tests.cli.conftest import EVIL, NOW, Home, StoreService, Told
+from tests.web.site import RUN
 
+STORY_RUN: dict[str, Any] = RUN | {"decisions": [], "steps": [], "evidence": [], "events": []}
 STORY = "this is what its store in"
 
 
@@ -99,10 +105,65 @@ def test_why_tells_every_guards_answer_steps_evidence_and_verdict(
         "1. process.terminate  done",
         "Planned: process 4242 of worker",
         "Touched: process 4242 of worker",
-        '{"healthy": true}',
+        "after the action",
+        "Healthy  yes",
         "it stayed healthy while being watched",
     ):
         assert expected in told.out
+
+
+@pytest.mark.parametrize(
+    ("healthy", "asked", "left"),
+    [(True, 2, "1 more questions; --json has all"), (False, 3, "")],
+    ids=["proven", "not proven"],
+)
+def test_a_proof_is_told_in_words_and_what_is_missing_with_every_question(healthy: bool, asked: int, left: str) -> None:
+    readings = [{"query": f"up == {number}", "answer": "0 series"} for number in range(3)]
+    judged = {"value": "false" if healthy else "unknown", "why": "proven", "newest": None, "readings": readings}
+    why = "proven" if healthy else "window_open"
+    body = {"healthy": healthy, "alive": True, "why": why, "end": NOW, "last_sample": NOW + 4, "rule": judged}
+    out = io.StringIO()
+
+    tell_remediation(
+        Screen(out), STORY_RUN | {"evidence": [{"at": None, "phase": "after", "body": body}]}, catalog("en")
+    )
+
+    text = out.getvalue()
+    assert ("Healthy        yes" in text, "Healthy        not known" in text) == (healthy, not healthy)
+    assert "Effects ended  2026-01-01 00:00:00 UTC" in text
+    assert text.count("Asked: up == ") == asked
+    assert left in text
+    assert "{" not in text
+
+
+def test_what_was_touched_stands_one_below_the_other_and_a_reason_is_not_repeated() -> None:
+    files = [{"kind": "file", "path": f"/tmp/{number}"} for number in range(12)]
+    step = {"position": 0, "action": "disk.clean", "state": "done", "intent_at": None, "plan": {"items": files}}
+    moves = [("running", "allowed"), ("verifying", "allowed"), ("watching", "proven")]
+    events = [{"at": None, "kind": "moved", "from": None, "to": to, "reason": reason} for to, reason in moves]
+    run = STORY_RUN | {"steps": [step | {"outcome": {"effects": files[:1]}}], "events": events}
+    out = io.StringIO()
+
+    tell_remediation(Screen(out), run, catalog("en"))
+
+    lines = out.getvalue().splitlines()
+    first = lines.index("     Planned:")
+    assert lines[first + 1 : first + 12] == [*(f"       file /tmp/{n}" for n in range(10)), "       and 2 more"]
+    assert lines[first + 12] == "     Touched: file /tmp/0"
+    assert sum("every guard agreed" in line for line in lines) == 1
+
+
+def test_an_alert_whose_remediation_is_not_over_is_not_called_undecided() -> None:
+    open_run = {"fate": None, "remediation_id": "3"}
+
+    assert fate(catalog("en"), open_run) == "remediation 3 is not over"
+    assert fate(catalog("en"), open_run | {"remediation_id": None}) == "waiting to be decided"
+
+
+def test_every_judgement_has_its_words() -> None:
+    keys = {key for key in sorted(catalog("en").keys()) if key.startswith("judgement.")}
+
+    assert keys == {f"judgement.{why}" for why in Why}
 
 
 def test_why_of_an_alert_without_a_remediation_gives_the_reason(home: Home) -> None:

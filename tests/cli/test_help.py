@@ -22,9 +22,8 @@ PAGE = shipped("docs", "reference", "cli.md")
 def parser_of(name: str, language: str = "en") -> argparse.ArgumentParser:
     if name not in OWN_PARSER:
         return build_parser(load(name), catalog(language))
-    subparsers = argparse.ArgumentParser().add_subparsers()
-    importlib.import_module(COMMANDS[name]).add_parser(subparsers)
-    return next(iter(subparsers.choices.values()))
+    parser: argparse.ArgumentParser = importlib.import_module(COMMANDS[name]).build_parser(catalog(language))
+    return parser
 
 
 def flags_of(name: str) -> set[str]:
@@ -33,7 +32,7 @@ def flags_of(name: str) -> set[str]:
 
 
 def test_every_file_of_a_command_is_in_the_table() -> None:
-    helpers = {"__init__", "__main__", "answers", "place", "source", "story"}
+    helpers = {"__init__", "__main__", "answers", "parser", "place", "source", "story"}
     files = {path.stem for path in Path(shipped("selfheal", "cli")).glob("*.py")}
 
     assert files - helpers == set(COMMANDS)

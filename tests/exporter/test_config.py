@@ -63,8 +63,8 @@ def test_a_flag_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--collector.filesystem.mount-points-exclude=("], {}, "unterminated subpattern"),
         (["--collector.directory.deadline=2"], {}, "is not a duration; write for example 30s"),
         (["--web.listen"], {}, "unrecognized arguments: --web.listen"),
-        ([], {"SELFHEAL_LOG_LEVEL": "loud"}, "--log.level must be debug, info, warn or error"),
-        ([], {"SELFHEAL_COLLECTOR_CPU": "maybe"}, "--collector.cpu must be true or false, not 'maybe'"),
+        ([], {"SELFHEAL_LOG_LEVEL": "loud"}, "from $SELFHEAL_LOG_LEVEL: 'loud' is none of debug, info, warn, error"),
+        ([], {"SELFHEAL_COLLECTOR_CPU": "maybe"}, "from $SELFHEAL_COLLECTOR_CPU: 'maybe' is neither on"),
         ([], {"SELFHEAL_WEB_MAX_CONNECTIONS": "x"}, "invalid literal"),
     ],
 )

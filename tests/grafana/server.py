@@ -37,7 +37,7 @@ class Prometheus:
 
     def label_values(self, selector: str, label: str, start: int, end: int) -> list[str]:
         """Return the values of a label, as a variable of a dashboard asks for them."""
-        parameters: dict[str, str | int] = {"match[]": selector, "start": start, "end": end}
+        parameters = {"match[]": selector, "start": str(start), "end": str(end)}
         answer = urllib3.request(
             "GET", f"{self.address}/api/v1/label/{label}/values", fields=parameters, timeout=10
         ).json()

@@ -157,7 +157,9 @@ def test_marks_are_on_the_curves_and_nowhere_else() -> None:
     curves = [panel["id"] for panel in PANELS if panel["type"] == "timeseries"]
 
     for mark in MARKS:
-        assert mark["filter"] == {"exclude": False, "ids": curves}
+        assert mark["filter"]["exclude"] is False
+        assert mark["filter"]["ids"]
+        assert set(mark["filter"]["ids"]) <= set(curves)
         assert mark["useValueForTime"] is True
         assert mark["target"]["expr"] == mark["expr"]
         assert mark["datasource"]["uid"] == "${datasource}"
@@ -169,14 +171,19 @@ def test_colours_are_names_that_suit_both_themes_and_never_green_beside_red() ->
 
     assert not re.search(r'"#[0-9a-fA-F]{3,8}"', text)
     assert not re.search(r"rgba?\(", text)
-    assert colours <= {"blue", "light-blue", "yellow", "light-yellow", "orange", "dark-red", "text"}
+    assert colours <= {"blue", "light-blue", "yellow", "orange", "dark-red", "text", "gray", "transparent"}
     assert "palette-colorblind" not in text
 
 
 def test_what_differs_for_one_series_names_a_series_that_exists() -> None:
     for panel in PANELS:
         names = {target["legendFormat"] for target in panel["targets"]}
+        queries = {target["refId"] for target in panel["targets"]}
         for step in panel.get("transformations", []):
             names |= set(step["options"].get("renameByName", {}).values())
         for override in panel["fieldConfig"]["overrides"]:
-            assert override["matcher"]["options"] in names or "{{verdict}}" in names
+            matcher = override["matcher"]
+            if matcher["id"] == "byFrameRefID":
+                assert matcher["options"] in queries
+            else:
+                assert matcher["options"] in names or "{{verdict}}" in names

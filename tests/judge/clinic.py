@@ -1,4 +1,4 @@
-"""Targets whose figures a test sets while a real Prometheus scrapes them, and that Prometheus."""
+"""Targets whose figures a test sets while a real Prometheus scrapes them, that Prometheus, and an Alertmanager."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence.prometheus import Prometheus
-from tests.stack.support import free_port, wait_until
+from tests.stack.support import free_port, http_status, wait_until
 from tests.tools import tool
 
 
@@ -94,7 +95,7 @@ class Clinic:
         self._server.server_close()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scraped:
     """A running Prometheus and where it keeps its targets."""
 
@@ -102,6 +103,24 @@ class Scraped:
     client: Client
     prometheus: Prometheus
     targets: Path
+    command: list[str]
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        log = self.targets.with_name("prometheus.log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(self.command, cwd=self.folder, stdout=output, stderr=output)
+        self.process = process
+        wait_until(lambda: _answers(self.client, process, log), 20)
+
+    def stop(self) -> None:
+        """End it; it leaves no staleness markers behind."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+            self.process = None
 
     def scrape(self, clinic: Clinic, patients: Mapping[str, Mapping[str, str]]) -> None:
         """Write the targets: patient → its target labels. Prometheus notices by itself."""
@@ -137,18 +156,15 @@ def scraping(folder: Path, rules: str, config: str = "") -> Iterator[Scraped]:
         f"--web.listen-address=127.0.0.1:{port}",
         "--rules.alert.resend-delay=1s",
     ]
-    log = folder / "prometheus.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=program.folder, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
     client = Client(url)
+    scraped = Scraped(url, client, Prometheus(client), targets, command, program.folder)
     try:
-        wait_until(lambda: _answers(client, process, log), 20)
-        yield Scraped(url, client, Prometheus(client), targets)
+        scraped.start()
+        yield scraped
     finally:
         client.close()
-        process.terminate()
-        process.wait(timeout=20)
+        scraped.stop()
 
 
 def _answers(client: Client, process: subprocess.Popen[bytes], log: Path) -> bool:
@@ -158,3 +174,47 @@ def _answers(client: Client, process: subprocess.Popen[bytes], log: Path) -> boo
     except SourceUnavailable:
         return False
     return True
+
+
+@contextmanager
+def alerting(folder: Path, text: str) -> Iterator[str]:
+    """Run Alertmanager on this configuration, alone in its cluster, until the end of the block; yield its address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "alertmanager.yml"
+    config.write_text(text, "utf-8")
+    program = tool("alertmanager")
+    port = free_port()
+    command = [
+        str(program.path),
+        f"--config.file={config}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with (folder / "alertmanager.log").open("wb") as output:
+        process = subprocess.Popen(command, cwd=program.folder, stdout=output, stderr=output)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: http_status(f"{url}/-/ready") == 200, 20)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def silence(alertmanager: str, labels: Mapping[str, str], *more: dict[str, Any]) -> str:
+    """Silence what has exactly these labels, and meets `more` matchers; return the silence's id."""
+    matchers = [{"name": k, "value": v, "isRegex": False, "isEqual": True} for k, v in labels.items()]
+    matchers += more
+    body = {
+        "matchers": matchers,
+        "startsAt": "2020-01-01T00:00:00Z",
+        "endsAt": "2099-01-01T00:00:00Z",
+        "createdBy": "test",
+        "comment": "test",
+    }
+    request = urllib.request.Request(
+        f"{alertmanager}/api/v2/silences", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return str(json.load(answer)["silenceID"])

@@ -30,7 +30,7 @@ from remediator.judge import (
     still_firing,
     take_baseline,
 )
-from remediator.judge.judge import MOST_SERIES
+from remediator.judge.baseline import MOST_SERIES
 
 END, NOW = 1000.0, 1100.0
 OURS = {"instance": "i", "job": "j"}
@@ -48,13 +48,12 @@ def ours(value: float) -> Vector:
     return (Element(OURS, value),)
 
 
-def fresh(selector: str, at: float = 1099.0) -> dict[str, Vector]:
-    """Return the answers of a selector that has samples, the newest of them at `at`."""
-    span = "1m39s999ms"
+def fresh(selector: str, at: float = 1099.0, count: int = 50) -> dict[str, Vector]:
+    """Return the answers of a selector that has `count` samples since the end, the newest of them at `at`."""
     return {
         selector: ours(1),
         f"timestamp({selector})": ours(at),
-        f"timestamp({selector}) and (count_over_time({selector}[{span}]) >= 2)": ours(at),
+        f"count_over_time({selector}[1m39s999ms]) >= 2": ours(count),
     }
 
 
@@ -123,6 +122,56 @@ def test_a_sample_stored_between_two_questions_is_no_lost_series() -> None:
     assert judged("x > 5", fresh(X), after | {f"timestamp({X}) >= 1099.499": ours(1099.5)}).value == "false"
     strangers = (Element({"instance": "i", "job": "j", "part": "p"}, 1099.5),)
     assert judged("x > 5", fresh(X), after | {f"timestamp({X}) >= 1099.499": strangers}).why is Why.NOT_SCRAPED
+
+
+# looked at 1100: two samples since 1000, the last at 1034, lie at most 34 s apart, so 66 s without another are not late
+@pytest.mark.parametrize(
+    ("newest", "count", "why"),
+    [
+        (1034.0, 2, Why.PROVEN),
+        (1033.0, 2, Why.TOO_OLD),
+        (1051.0, 3, Why.PROVEN),
+        (1049.0, 3, Why.TOO_OLD),
+        (1097.0, 50, Why.PROVEN),
+        (1095.0, 50, Why.TOO_OLD),
+    ],
+)
+def test_a_series_that_is_sampled_no_more_proves_nothing(newest: float, count: int, why: Why) -> None:
+    after = fresh(X, newest, count) | {f"{X} - 5": ours(-1)}
+
+    assert judged("x > 5", fresh(X), after).why is why
+
+
+def test_a_single_sample_has_no_rhythm_to_be_late_for() -> None:
+    case = rule("x > 5")
+    after = {f"timestamp({X})": ours(1001.0), f"count_over_time({X}[1m39s999ms]) >= 1": ours(1), f"{X} - 5": ours(-1)}
+    baseline = take_baseline(case, LABELS, answering(fresh(X)))
+
+    assert judge(case, LABELS, baseline, END, NOW, answering(after), samples=1).value == "false"
+
+
+def test_what_was_recorded_of_what_was_recorded_must_rest_on_a_sample_that_had_time_to_get_there() -> None:
+    recorded = {
+        "one:x": (RuleText("one:x", "x * 2", {}, 15),),
+        "two:x": (RuleText("two:x", "one:x / 2", {}, 30),),
+    }
+    case = prepare(RuleText("Alert", "two:x > 5", {"severity": "high"}), recorded)
+    assert isinstance(case, Case)
+    one, two = 'one:x{instance="i", job="j"}', 'two:x{instance="i", job="j"}'
+    before = fresh(X) | fresh(one) | fresh(two)
+    span = "1m39s999ms"
+    late = {
+        f"count_over_time({one}[{span}]) >= 2 and count_over_time({one}[1m9s999ms] offset 30s)": ours(7),
+        f"count_over_time({X}[{span}]) >= 2 and count_over_time({X}[54s999ms] offset 45s)": ours(7),
+        f"{two} - 5": ours(-1),
+    }
+    baseline = take_baseline(case, LABELS, answering(before))
+
+    assert judge(case, LABELS, baseline, END, NOW, answering(before | late)).value == "false"
+    for missing in list(late)[:2]:
+        rest = {query: answer for query, answer in late.items() if query != missing}
+        assert judge(case, LABELS, baseline, END, NOW, answering(before | rest)).why is Why.TOO_FEW_SAMPLES
+    assert judge(case, LABELS, baseline, NOW - 45, NOW, answering(before | late)).why is Why.TOO_FEW_SAMPLES
 
 
 def test_another_target_at_the_same_address_says_nothing_of_ours() -> None:
@@ -268,6 +317,38 @@ def test_an_alert_is_compared_without_the_labels_that_are_not_of_its_series() ->
     assert still_firing("x > 5", alert, left_out, answering({"x > 5": ours(9)}))
     assert not still_firing("x > 5", alert | {"site": "b"}, left_out, answering({"x > 5": ours(9)}))
     assert not still_firing("x > 5", alert, left_out, answering({"x > 5": (Element({"instance": "i"}, 9),)}))
+
+
+@pytest.mark.parametrize(
+    ("series", "firing"),
+    [
+        ({}, True),
+        ({"site": "a"}, True),
+        ({"site": "b"}, False),
+        ({"rack": "1"}, False),
+        ({"site": "a", "env": "p"}, True),
+    ],
+)
+def test_a_series_keeps_its_own_value_of_an_external_label(series: dict[str, str], firing: bool) -> None:
+    alert = {**LABELS, "site": "a", "env": "p"}
+    ask = answering({"x > 5": (Element({**OURS, **series}, 9),)})
+
+    assert (
+        still_firing("x > 5", alert, left_out_of({"severity"}, ()), ask, frozenset({"site", "env", "zone"})) is firing
+    )
+
+
+def test_more_external_labels_than_can_be_tried_are_taken_for_added() -> None:
+    names = [f"e{number}" for number in range(8)]
+    alert = {**LABELS, **dict.fromkeys(names, "v")}
+    left_out = left_out_of({"severity"}, ())
+
+    assert still_firing("x", alert, left_out, answering({"x": ours(9)}), frozenset(names))
+    kept = (Element({**OURS, "e0": "v"}, 9),)
+    assert still_firing("x", alert, left_out, answering({"x": kept}), frozenset(names))
+    assert not still_firing(
+        "x", alert, left_out, answering({"x": (Element({**OURS, "e7": "w"}, 9),)}), frozenset(names)
+    )
 
 
 PAIRS = st.dictionaries(st.text(max_size=4), st.text(min_size=1, max_size=4), max_size=4)

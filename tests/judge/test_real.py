@@ -251,4 +251,4 @@ def test_a_judgement_costs_few_questions(ward: Ward) -> None:
 
     assert last.value == "false"
     assert [reading.answer for reading in last.readings][:1] == ["1 series, 0 of this alert"]
-    assert len(last.readings) == 4
+    assert len(last.readings) == 5

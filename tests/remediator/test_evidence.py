@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -23,9 +20,8 @@ from remediator.evidence.prometheus import external_labels_of, without_active_al
 from remediator.evidence.shared import Shared
 from remediator.model import Alert, Reason, Verify
 from selfheal.common.clock import ManualClock, SystemClock
-from tests.judge.clinic import Clinic, Scraped, scraping
-from tests.stack.support import free_port, http_status, wait_until
-from tests.tools import tool
+from tests.judge.clinic import Clinic, Scraped, alerting, scraping, silence
+from tests.stack.support import free_port, wait_until
 
 RULES = """
 groups:
@@ -91,31 +87,6 @@ class World:
         return rule
 
 
-@contextmanager
-def alerting(folder: Path) -> Iterator[str]:
-    """Run Alertmanager until the end of the block."""
-    config = folder / "alertmanager.yml"
-    config.write_text(ALERTMANAGER, "utf-8")
-    program = tool("alertmanager")
-    port = free_port()
-    command = [
-        str(program.path),
-        f"--config.file={config}",
-        f"--storage.path={folder / 'alertmanager'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    with (folder / "alertmanager.log").open("wb") as output:
-        process = subprocess.Popen(command, cwd=program.folder, stdout=output, stderr=output)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: http_status(f"{url}/-/ready") == 200, 20)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
@@ -123,7 +94,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for patient in ("a", "b", "healing"):
         clinic.put(patient, {"x": 9, "maintenance": 0})
     try:
-        with alerting(folder) as url:
+        with alerting(folder, ALERTMANAGER) as url:
             address = url.removeprefix("http://")
             config = f"alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{address}']}}]}}]}}\n"
             with scraping(folder / "prometheus", RULES, config) as scraped:
@@ -137,23 +108,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 made.close()
     finally:
         clinic.close()
-
-
-def silence(world: World, alert: Alert) -> str:
-    """Silence exactly this alert; return the silence's id."""
-    matchers = [{"name": k, "value": v, "isRegex": False, "isEqual": True} for k, v in alert.labels.items()]
-    body = {
-        "matchers": matchers,
-        "startsAt": "2020-01-01T00:00:00Z",
-        "endsAt": "2099-01-01T00:00:00Z",
-        "createdBy": "test",
-        "comment": "test",
-    }
-    request = urllib.request.Request(
-        f"{world.alertmanager}/api/v2/silences", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return str(json.load(answer)["silenceID"])
 
 
 def test_a_rule_is_frozen_with_the_recorded_rules_it_uses(world: World) -> None:
@@ -211,7 +165,7 @@ def test_an_alert_that_fires_is_found_firing_and_active_without_its_external_lab
 
 def test_a_silence_is_found_on_the_alert_it_covers_and_on_no_other(world: World) -> None:
     quiet, other = world.alert("Quiet", "a"), world.alert("Quiet", "b")
-    made = silence(world, quiet)
+    made = silence(world.alertmanager, quiet.labels)
 
     def live(alert: Alert) -> tuple[str, ...]:
         return world.evidence.live(world.rule(alert), alert.labels, alert.fingerprint, SystemClock().now()).silenced_by
@@ -225,6 +179,23 @@ def test_an_inhibited_alert_is_found_inhibited(world: World) -> None:
 
     live = world.evidence.live(world.rule(leaf), leaf.labels, leaf.fingerprint, SystemClock().now())
     assert live.inhibited_by == (root.fingerprint,)
+
+
+def test_a_silence_is_found_for_an_alert_that_alertmanager_does_not_have(world: World) -> None:
+    alert = world.alert("Twin")
+    rule = world.evidence.rule_for("Twin", alert.labels, alert.generator_url)
+    assert isinstance(rule, FrozenRule)
+    unknown = dict(alert.labels) | {"instance": "elsewhere"}
+    made = silence(world.alertmanager, unknown)
+    evidence = Evidence(world.scraped.client, [Client(world.alertmanager, source="alertmanager")], SystemClock())
+
+    def found() -> tuple[str, ...]:
+        return evidence.live(rule, unknown, "0", SystemClock().now()).silenced_by
+
+    # alone, and when so many ask at once that they are answered together
+    for _ in range(2):
+        wait_until(lambda: found() == (made,), 10)
+        assert {found() for _ in range(ASKED_ONE_BY_ONE + 5)} == {(made,)}
 
 
 def test_in_a_storm_the_answers_are_the_same_but_few_are_asked(world: World) -> None:
@@ -427,6 +398,38 @@ def test_a_failure_is_shared_for_a_second_and_then_asked_again() -> None:
     clock.advance(1.5)
     assert shared.get("key", 0.0, lambda: 7).value == 7
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("jump", [-3600.0, -5.0, 3600.0])
+def test_no_answer_is_shared_across_a_clock_that_was_set(jump: float) -> None:
+    clock = ManualClock()
+    shared: Shared[int] = Shared(clock, 1.0)
+    answers = iter(range(10))
+
+    def ask(fresh_after: float) -> int:
+        return shared.get("key", fresh_after, lambda: next(answers)).value
+
+    assert ask(clock.now()) == 0
+    clock.jump(jump)
+    clock.advance(0.1)
+    # an effect of ours ended just now: what was asked before it must not be taken for newer
+    assert shared.peek("key", clock.now()) is None
+    assert [ask(clock.now()), ask(clock.now())] == [1, 1]
+
+
+def test_a_time_that_the_clock_has_not_reached_is_not_taken_for_the_time_of_the_answer() -> None:
+    clock = ManualClock()
+    shared: Shared[int] = Shared(clock, 1.0)
+    answers = iter(range(10))
+    ahead = clock.now() + 3600
+
+    # delivered before the clock was set back
+    first = shared.get("key", ahead, lambda: next(answers))
+    assert (first.asked_at, first.value) == (clock.now(), 0)
+    clock.advance(0.2)
+    assert shared.get("key", clock.now(), lambda: next(answers)).value == 1
+    clock.advance(0.2)
+    assert shared.get("key", ahead, lambda: next(answers)).value == 2
 
 
 def test_those_who_ask_while_a_question_is_under_way_wait_for_its_answer() -> None:

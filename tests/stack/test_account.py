@@ -48,12 +48,14 @@ def written(event: events.Event, language: str) -> str:
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_every_event_is_one_line_with_its_time(event: events.Event, language: str) -> None:
-    line = written(event, language)
+def test_every_event_is_lines_with_their_time(event: events.Event, language: str) -> None:
+    text = written(event, language)
 
-    assert re.fullmatch(r"\d\d:\d\d:\d\d  \S.*\n|\d\d:\d\d:\d\d    \S.*\n", line)
-    assert "{" not in line
-    assert "\x1b" not in line  # no terminal, no colours
+    # what follows the end of the demo is where to read on
+    assert text.count("\n") == (2 if isinstance(event, events.PatientWell) else 1)
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d  (  )?\S.*", line) for line in text.splitlines())
+    assert "{" not in text
+    assert "\x1b" not in text  # no terminal, no colours
 
 
 def test_the_list_of_events_here_is_complete() -> None:
@@ -70,7 +72,46 @@ def test_a_reason_is_told_when_something_stands_in_the_way_and_not_when_all_goes
     going = events.RemediationChanged("1", "clean", "t", "Full", "verifying", "", "allowed", 1.0, False)
 
     assert written(held, "en").endswith("Full → clean: held back – remediation is paused (1.0 s after the alert)\n")
-    assert written(going, "en").endswith("Full → clean: gathering proof (1.0 s after the alert)\n")
+    assert written(going, "en").endswith("#1 Full → clean: gathering proof (1.0 s after the alert)\n")
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, "file /0"), (2, "file /0, file /1"), (7, "file /0, file /1 and 5 more")],
+)
+def test_what_was_touched_is_named_and_many_things_are_counted(count: int, expected: str) -> None:
+    touched = tuple({"kind": "file", "path": f"/{number}"} for number in range(count))
+    event = events.RemediationChanged("1", "clean", "t", "Full", "verifying", "", "allowed", 1.0, False, touched)
+
+    line = written(event, "en")
+
+    assert line.endswith(f"gathering proof – touched: {expected} (1.0 s after the alert)\n")
+
+
+def test_the_end_of_the_watch_does_not_repeat_the_time_of_the_proof() -> None:
+    event = events.RemediationChanged("3", "clean", "t", "Full", "succeeded", "fixed", "held_watch", 5.0, False)
+
+    assert written(event, "en").endswith("  #3 Full → clean: healed, no relapse while it was watched\n")
+
+
+def test_the_playbook_is_named_once_per_remediation() -> None:
+    out = io.StringIO()
+    account = Account(catalog("en"), out, ManualClock())
+    for number, state in (("1", "running"), ("1", "verifying"), ("2", "running")):
+        account.tell(events.RemediationChanged(number, "clean", "t", "Full", state, "", "allowed", 1.0, False))
+
+    assert [line.split("#")[1].split(":")[0] for line in out.getvalue().splitlines()] == [
+        "1 Full → clean",
+        "1 Full",
+        "2 Full → clean",
+    ]
+
+
+def test_where_to_read_on_names_the_program_and_the_state_folder() -> None:
+    out = io.StringIO()
+    Account(catalog("en"), out, ManualClock(), (".venv/bin/selfheal", " --state /t")).tell(events.PatientWell(5, 5))
+
+    assert out.getvalue().endswith("the whole story of one of them: .venv/bin/selfheal why NUMBER --state /t\n")
 
 
 def test_a_label_cannot_steer_the_terminal_or_forge_a_line() -> None:

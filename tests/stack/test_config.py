@@ -190,6 +190,54 @@ def test_what_a_person_edited_stays_and_addresses_follow_the_ports(tmp_path: Pat
     assert policy.read_text() == "process_groups: [mine]\n"
 
 
+def test_what_a_person_wrote_beside_the_addresses_stays_as_written(tmp_path: Path) -> None:
+    before = settings_in(tmp_path, demo=False, scrape=15.0)
+    render(before)
+    file = before.layout.config / "remediator.yml"
+    text = file.read_text()
+    mine = "# careful: paged at night\nhighest_mode: auto  # since May\nplaybooks: [shipped, playbooks/*.yml]\n"
+    marked = text.replace("highest_mode: observe\n", mine).replace("policy: policy.yml", "\n# mine\npolicy: policy.yml")
+    file.write_text(marked)
+
+    render(Settings(before.layout, before.ports | {"prometheus": 19090}, 15.0, False))
+
+    changed = marked.replace("url: http://127.0.0.1:9090", "url: http://127.0.0.1:19090")
+    assert file.read_text() == changed.replace("- 127.0.0.1:9090\n", "- 127.0.0.1:19090\n")
+
+
+def test_a_place_for_rules_and_playbooks_of_ones_own_is_there_and_is_explained(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, demo=False)
+    render(settings)
+    folder = settings.layout.config
+
+    assert [(folder / name).is_dir() for name in ("rules", "playbooks")] == [True, True]
+    for word in ("processes.yml", "playbooks/", "remediator.yml", "highest_mode: auto", "selfheal check"):
+        assert word in (folder / "policy.yml").read_text()
+    assert "playbooks: [shipped, playbooks/*.yml]" in (folder / "remediator.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (None, "observe"),
+        ("highest_mode: auto\n", "auto"),
+        ("highest_mode: [auto]\n", "observe"),
+        ("- auto\n", "observe"),
+        ("highest_mode: [\n", "observe"),
+        ("state: here\n", "observe"),
+    ],
+    ids=["absent", "auto", "a list", "no mapping", "broken", "not said"],
+)
+def test_how_far_playbooks_may_go_is_read_from_the_persons_file(
+    tmp_path: Path, written: str | None, expected: str
+) -> None:
+    settings = settings_in(tmp_path, demo=False)
+    if written is not None:
+        (settings.layout.config / "remediator.yml").write_text(written)
+
+    assert config.highest_mode(settings) == expected
+
+
 def test_an_unchanged_or_broken_file_of_a_person_is_not_written_over(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, demo=False)
     render(settings)

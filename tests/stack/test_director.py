@@ -313,6 +313,20 @@ def test_moves_are_told_once_and_the_past_is_not(world: World, token: Path) -> N
     assert world.tokens == {"Bearer sixteen-characters-or-more"}
 
 
+def test_what_was_touched_is_told_when_the_effects_have_ended(world: World, token: Path) -> None:
+    follower = Follower(f"http://127.0.0.1:{world.port}", token, 1.0)
+    follower.turn(1.0, NOW)
+    first, second = {"kind": "process", "pid": 7, "group": "g"}, {"kind": "file", "path": "/x"}
+    outcomes = [{"effects": [first]}, None, {"effects": [second]}]
+    world.remediate(0, NOW, steps=[{"intent_at": None, "outcome": outcome} for outcome in outcomes])
+    ended = follower.turn(2.0, NOW)
+    world.remediate(0, NOW, id="1", **PROVEN)
+    proven = follower.turn(3.0, NOW)
+
+    assert [event.touched for event in ended if isinstance(event, RemediationChanged)] == [(first, second)]
+    assert [event.touched for event in proven if isinstance(event, RemediationChanged)] == [()]
+
+
 def test_the_whole_record_is_read_page_by_page(world: World, token: Path) -> None:
     world.page = 2
     for number in range(5):

@@ -267,6 +267,20 @@ def test_a_hung_service_answers_again_when_its_time_is_over() -> None:
         wait_until(lambda: http_status(url) == 200)
 
 
+def test_a_folder_that_was_cleaned_once_can_fall_ill_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for start in (100.0, 200.0):
+        folder.fall_ill(start)
+        for step in range(40):
+            folder.turn(start + step * 0.25)
+        grown = _size(tmp_path)
+        for file in sorted(tmp_path.iterdir())[:-1]:
+            file.unlink()
+        folder.turn(start + 11.0)
+
+        assert grown == CEILING_FOLDER_BYTES
+
+
 def test_the_folder_is_emptied_when_its_time_is_over(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.fall_ill(100.0)

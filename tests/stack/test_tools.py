@@ -115,6 +115,23 @@ def test_a_package_that_apt_cannot_find_is_told_in_apts_words_and_leaves_nothing
         assert [path.name for path in (folder / "tools").iterdir()] == ["lock"]
 
 
+def test_a_source_that_cannot_be_reached_is_told_as_the_reason() -> None:
+    _need("apt-get", "dpkg-deb")
+    with _folder_for_nobody() as folder:
+        environment = _repository(folder, ())
+        (folder / "sources.list").write_text(f"deb [trusted=yes] http://127.0.0.1:{free_port()}/ ./\n")
+        with (folder / "apt.conf").open("a") as settings:
+            # a proxy would answer for it
+            settings.write('Acquire::http::Proxy "DIRECT";\n')
+
+        done = _provide_as_nobody(folder, environment)
+
+        assert done.returncode == 1
+        assert "Unable to locate package prometheus" in done.stderr
+        assert "(W: Failed to fetch http://127.0.0.1:" in done.stderr
+        assert "Connection refused" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "page"), [("alertmanager", "/"), ("prometheus", "/graph"), ("prometheus", "/classic/graph")]
 )

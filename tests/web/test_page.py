@@ -17,7 +17,7 @@ EVIL = '<script>alert(1)</script>" onload="x" {{ 7*7 }} {who} &amp; \x1b[2J'
 class Page(HTMLParser):
     """Elements and attributes of a page, strictly nested."""
 
-    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+    VOID = frozenset({"meta", "link", "br", "wbr", "img", "input", "hr"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -61,8 +61,72 @@ def test_a_quiet_host_is_told_so(site: Site) -> None:
 
     page = Page(site.ask("GET", "/?lang=en").text)
 
-    assert "No alert is firing." in page.text
+    assert "Nothing is known to be wrong." in page.text
     assert "Nothing has been decided yet." in page.text
+
+
+def test_an_alert_that_ended_while_its_remediation_has_not_is_no_quiet(site: Site) -> None:
+    site.service.alerts = []
+    site.service.state = {"counts": {"succeeded": 3, "verifying": 1, "unknown": 1, "watching": 1}}
+
+    text = Page(site.ask("GET", "/?lang=en").text).text
+
+    assert "No alert is on, but remediations are not over: 2" in text
+    assert "Nothing is known to be wrong." not in text
+
+
+def test_the_heartbeat_that_always_fires_is_nothing_wrong(site: Site) -> None:
+    site.service.alerts = [ALERT | {"alertname": "Watchdog", "labels": {"alertname": "Watchdog", "severity": "none"}}]
+
+    page = Page(site.ask("GET", "/?lang=en").text)
+
+    assert "Nothing is known to be wrong." in page.text
+    assert "Watchdog" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("healthy", "value", "why", "expected"),
+    [
+        (True, "false", "proven", ["Healthyyes", "the condition is gone"]),
+        (False, "true", "still_true", ["Healthyno", "condition still holds"]),
+        (False, "unknown", "too_few_samples", ["Healthynot known", "too few samples since the action"]),
+    ],
+    ids=["proven", "sick", "unknown"],
+)
+def test_a_proof_is_told_in_words_with_its_questions(
+    site: Site, healthy: bool, value: str, why: str, expected: list[str]
+) -> None:
+    reading = {"query": 'up{job="<i>"} == 0', "answer": "0 series"}
+    judged = {"value": value, "why": why, "newest": None, "readings": [reading]}
+    times = {"end": 1_767_225_600.0, "last_sample": 1_767_225_604.2}
+    body = {"healthy": healthy, "alive": True, "gone": False, "why": why, "rule": judged} | times
+    site.service.details[7] = DETAIL | {"evidence": [{"at": None, "phase": "after", "body": body}]}
+
+    page = Page(site.ask("GET", "/runs/7?lang=en").text)
+
+    for text in (*expected, "after the action", "2026-01-01 00:00:04 UTC", 'up{job="<i>"} == 0', "0 series"):
+        assert text in page.text
+    assert "Alive" not in page.text  # the playbook asked for no sign of life
+    assert page.named("i") == []
+
+
+def test_the_history_has_words_for_moves_and_for_steps(site: Site) -> None:
+    event = {"at": None, "kind": "step", "from": None, "to": "intent", "reason": None, "detail": {}}
+    site.service.details[7] = DETAIL | {"events": [event, event | {"from": "intent", "to": "done"}]}
+
+    cells = Page(site.ask("GET", "/runs/7?lang=en").text).text.split("History")[1]
+
+    assert "begun" in cells
+    assert "intent" not in cells
+
+
+def test_on_a_narrow_screen_every_cell_says_what_it_is(site: Site) -> None:
+    for path in ("/?lang=en", "/runs/7?lang=en"):
+        page = Page(site.ask("GET", path).text)
+
+        assert page.named("td")
+        assert all(cell.get("data-label") and cell.get("role") == "cell" for cell in page.named("td"))
+        assert {table.get("role") for table in page.named("table")} == {"table"}
 
 
 def test_pause_and_blindness_stand_at_the_top(site: Site) -> None:
@@ -117,7 +181,7 @@ def test_the_language_is_the_asked_one_else_the_browsers(
     page = Page(answer.text)
     assert page.named("html") == [{"lang": language}]
     assert answer.headers["content-language"] == language
-    assert ("대상" in page.text) is (language == "ko")
+    assert ("플레이북" in page.text) is (language == "ko")
 
 
 def test_hostile_text_is_text(site: Site) -> None:
@@ -175,7 +239,8 @@ def test_every_state_has_a_style_and_words(site: Site) -> None:
 
     page = Page(site.ask("GET", "/?lang=en").text)
 
-    assert len([cell for cell in page.named("td") if cell.get("class")]) == len(ENDS | LIVE)
+    marks = {"good", "bad", "busy", "calm"}
+    assert len([part for part in page.named("span") if part.get("class") in marks]) == len(ENDS | LIVE)
     assert set(State) - {State.WATCHING} == ENDS | LIVE
 
 

@@ -17,7 +17,7 @@ class Refused(Exception):
 
 
 def ask(folder: Path, request: str) -> str:
-    """Send one request (`start`, `stop`, `status`, `ill FAULT`, `well`) and return the answer. Raise Refused."""
+    """Send one request (`start`, `stop`, `status`, `ill FAULT`) and return the answer. Raise Refused."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_TIMEOUT)

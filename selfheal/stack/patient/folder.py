@@ -22,6 +22,8 @@ class Folder:
 
     def fall_ill(self, now: float) -> None:
         """Begin to fill."""
+        # files of an earlier illness that were left over are written again under the same names: the ceiling holds
+        self._written.clear()
         self._until = now + CEILING_SECONDS
         self._next = now
 
