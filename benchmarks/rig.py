@@ -287,7 +287,9 @@ def payload(alerts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 @contextmanager
 def running(rig: Rig) -> Iterator[Rig]:
-    """Close `rig` at the end, whatever happens."""
+    """Close `rig` at the end, whatever happens; a SIGTERM ends the measurement like Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield rig
     finally:

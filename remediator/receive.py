@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from remediator.model import PASSING, Alert, Occurrence, Reason, State, Step
@@ -134,8 +134,3 @@ def final_until_reload(occurrence: Occurrence) -> bool:
     if occurrence.closed_at is not None:
         return False
     return occurrence.fate in FINAL or (occurrence.fate == State.SKIPPED and occurrence.reason in FINAL_REASONS)
-
-
-def open_ones(occurrences: Sequence[Occurrence]) -> dict[str, Occurrence]:
-    """Return open occurrences by fingerprint."""
-    return {occurrence.alert.fingerprint: occurrence for occurrence in occurrences if occurrence.closed_at is None}

@@ -42,12 +42,13 @@ def verify(parts: Parts, remediation: Remediation) -> None:
         return
     unseen = now - float(proof.get("looked_at", now))
     proof["looked_at"] = now
-    if not health.healthy:
+    if not (health.healthy and health.alive):
+        # a worker that crashes again and again is alive at some looks: it must be so through the whole span
         proof["healthy_since"] = None
     elif proof.get("healthy_since") is None or unseen > _longest_gap(parts):
         proof["healthy_since"] = now
     since = proof.get("healthy_since")
-    if since is not None and now - float(since) >= spec.healthy_for and health.alive:
+    if since is not None and now - float(since) >= spec.healthy_for:
         _proven(parts, remediation, spec, proof, health)
     elif now - end >= spec.within or _waited_long(parts, spec, proof, wall):
         gone = health.gone
@@ -100,7 +101,12 @@ def _changed(parts: Parts, remediation: Remediation, rule: FrozenRule) -> bool:
     present = parts.evidence.rule_for(labels.get("alertname", ""), labels, remediation.frozen.generator_url)
     if isinstance(present, Trouble):
         return present.reason is not Reason.BLIND
-    return (present.expression, present.recorded) != (rule.expression, rule.recorded)
+    return _goal(present) != _goal(rule)
+
+
+def _goal(rule: FrozenRule) -> tuple[object, ...]:
+    """Return what must not move between effect and proof; where the rule is written may."""
+    return rule.expression, rule.recorded, rule.labels, rule.for_seconds
 
 
 def _again(tx: Tx, remediation: Remediation, proof: Json, due: float) -> None:

@@ -112,6 +112,17 @@ class Evidence:
             blind=tuple(blind),
         )
 
+    def active(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float) -> bool | None:
+        """Say whether Prometheus has the alert, asked at or after `fresh_after`; None if it does not answer.
+
+        One answer serves all alerts of the rule: for those who look through thousands.
+        """
+        try:
+            return self._firing.active(rule, labels, fresh_after)
+        except SourceUnavailable as error:
+            self._note(error)
+            return None
+
     def prometheus_now(self) -> float:
         """Return Prometheus's own time. Raise SourceUnavailable."""
         return self._counted(self._prometheus.now)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from remediator.errors import SourceUnavailable
 from remediator.evidence.prometheus import Prometheus
 from remediator.evidence.rules import FrozenRule, Rules
-from remediator.evidence.shared import Shared
+from remediator.evidence.shared import Answered, Shared
 from remediator.judge import alert_keys, input_texts, left_out_of, narrowed_text, still_firing
 from remediator.judge.flow import drop, narrow_selector
 from remediator.judge.printer import show
@@ -61,8 +61,7 @@ class Firing:
             seen = self._look_alone(rule, labels, fresh_after)
         else:
             firing = self._keys.get(whole[0], fresh_after, lambda: self._prometheus.keys(rule.expression, fires))
-            alerts = show(_alerts({"alertname": rule.name}))
-            active = self._keys.get(whole[1], fresh_after, lambda: self._prometheus.keys(alerts, listed))
+            active = self._listed(rule, fresh_after)
             seen = Seen(
                 min(firing.asked_at, active.asked_at),
                 not firing.value.isdisjoint(self._alert_keys(labels, fires)),
@@ -71,6 +70,11 @@ class Firing:
         if seen.firing and self._from_before_the_start(rule, labels, fresh_after):
             raise SourceUnavailable("prometheus", f"alert {rule.name}: no scrape since Prometheus started")
         return seen
+
+    def active(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float) -> bool:
+        """Say whether `ALERTS` has the alert, from one answer about the whole rule."""
+        listed = left_out_of((), self._ignored)
+        return not self._listed(rule, fresh_after).value.isdisjoint(self._alert_keys(labels, listed))
 
     def was_there(self, labels: Mapping[str, str], delivered_at: float, one_by_one: bool) -> bool:
         """Say whether `ALERTS` had a sample of the alert since one minute before the delivery."""
@@ -92,6 +96,11 @@ class Firing:
             for theirs in (drop(self.own(found.labels), ("alertstate",)) for found in self._prometheus.query(past))
         ]
         return min(candidates, key=len, default=())
+
+    def _listed(self, rule: FrozenRule, fresh_after: float) -> Answered[frozenset[int]]:
+        alerts = show(_alerts({"alertname": rule.name}))
+        listed = left_out_of((), self._ignored)
+        return self._keys.get(("listed", rule.name), fresh_after, lambda: self._prometheus.keys(alerts, listed))
 
     def _look_alone(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float) -> Seen:
         asked_at = self._clock.now()

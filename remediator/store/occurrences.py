@@ -23,9 +23,9 @@ class OccurrenceReads(EventReads, WorkReads):
         row = self._one("occurrence", id=id)
         return None if row is None else occurrence_of(row)
 
-    def open_occurrences(self) -> list[Occurrence]:
-        """Return every occurrence that is not closed, the oldest first."""
-        return [occurrence_of(row) for row in self._all("open_occurrences")]
+    def open_occurrences(self, after: int = 0, limit: int = -1) -> list[Occurrence]:
+        """Return up to `limit` (-1: all) open occurrences with ids above `after`, the oldest first."""
+        return [occurrence_of(row) for row in self._all("open_occurrences", after=after, limit=limit)]
 
     def attempts(self, occurrence_id: int) -> int:
         """Return how many remediations of the occurrence stored an intent."""

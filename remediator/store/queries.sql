@@ -61,7 +61,7 @@ VALUES (:at, :receiver, :alerts, :truncated, :version);
 SELECT * FROM occurrence WHERE id = :id;
 
 -- name: open_occurrences
-SELECT * FROM occurrence WHERE closed_at IS NULL ORDER BY id;
+SELECT * FROM occurrence WHERE closed_at IS NULL AND id > :after ORDER BY id LIMIT :limit;
 
 -- name: refresh_occurrence
 UPDATE occurrence SET last_seen_at = :now, annotations = :annotations

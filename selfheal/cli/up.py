@@ -212,6 +212,10 @@ class Account:
                 return self._remediation(event)
             case events.ProgramDied(restart_in=None):
                 return self.texts.say("up.died_for_good", **values)
+            case events.FaultNotHealed(answered=False):
+                return self.texts.say(
+                    "up.not_answered", **values | {"fault": self.texts.say(f"patient.fault.{event.fault}")}
+                )
             case events.FaultInjected() | events.FaultHealed() | events.FaultNotHealed():
                 values["fault"] = self.texts.say(f"patient.fault.{event.fault}")
         return self.texts.say(f"up.{_KEYS[type(event)]}", **values)

@@ -173,7 +173,7 @@ class Director:
         if waited > GIVE_UP_AFTER:
             self._open = False
             self.records[-1] = replace(record, given_up=True)
-            return [FaultNotHealed(record.fault.name, waited)]
+            return [FaultNotHealed(record.fault.name, waited, bool(record.remediation))]
         return []
 
     def _update(self, record: Record) -> Record:

@@ -108,10 +108,11 @@ class FaultHealed:
 
 @dataclass(frozen=True, slots=True)
 class FaultNotHealed:
-    """A fault was not verified in time; the next one begins."""
+    """A fault was not verified in time; the next one begins. `answered`: a remediation began at least."""
 
     fault: str
     seconds: float
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ def test_without_demo_this_host_is_only_watched_and_the_next_start_goes_on(up: A
     moved = re.search(r"port 9093 is in use, so alertmanager listens on (\d+)\n", said)
     assert moved is not None
     assert f"alertmanager is ready: http://127.0.0.1:{moved[1]}\n" in said
-    assert f"to permit something, edit {policy}" in said
+    assert f"The file to edit next, it says how: {policy}\n" in said
     assert (first_code, second_code, answers) == (0, 0, 200)
     assert yaml.safe_load(settings.read_text())["highest_mode"] == "observe"
     assert (state / "config/api.token").read_text() == token

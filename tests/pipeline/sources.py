@@ -91,11 +91,18 @@ class Sources:
         """Return the answer to one question."""
         match path:
             case "/api/v2/alerts":
-                return [self._listed(each, form) for each in self._of_alertmanager(form)]
+                return self._alerts(form)
+            case "/api/v2/silences":
+                return []
             case "/api/v1/rules":
                 return _success(groups=[{"name": "cases", "interval": 1, "rules": [_RULE]}])
             case "/api/v1/status/config":
                 return _success(yaml="global: {}\n")
+            case "/api/v1/status/runtimeinfo":
+                return _success(startTime="2020-01-01T00:00:00Z")
+        if "timestamp(" in form["query"]:
+            # nothing is from before its start
+            return _success(resultType="vector", result=[])
         if form["query"] == "time()":
             return _success(resultType="scalar", result=[self.clock.now(), str(self.clock.now())])
         self.known |= {each.fingerprint: each for each in self.firing}
@@ -103,11 +110,13 @@ class Sources:
         elements = [{"metric": dict(each.labels), "value": [self.clock.now(), "1"]} for each in told]
         return _success(resultType="vector", result=elements)
 
-    def _of_alertmanager(self, form: Mapping[str, str]) -> list[Alert]:
-        return self.silenced if form["active"] == "false" else self.listed
+    def _alerts(self, form: Mapping[str, str]) -> list[Any]:
+        """Return what Alertmanager lists: the silenced only where they are asked for, as are the active."""
+        silenced = [self._entry(each, ["s1"]) for each in self.silenced if form.get("silenced") != "false"]
+        active = [self._entry(each, []) for each in self.listed if form.get("active") != "false"]
+        return silenced + active
 
-    def _listed(self, each: Alert, form: Mapping[str, str]) -> Any:
-        silences = ["s1"] if form["active"] == "false" else []
+    def _entry(self, each: Alert, silences: list[str]) -> Any:
         return {
             "fingerprint": each.fingerprint, "labels": dict(each.labels), "annotations": {},
             "startsAt": to_rfc3339(each.starts_at), "status": {"silencedBy": silences, "inhibitedBy": []},

@@ -57,7 +57,13 @@ def test_what_ends_or_restarts_something_proves_that_it_is_alive() -> None:
 
 
 def test_each_freezes_for_the_alert_it_answers() -> None:
-    labels = {"instance": "web-1:9976", "groupname": "worker", "service": "web", "directory": "/var/tmp/app"}
+    labels = {
+        "instance": "web-1:9976",
+        "job": "web",
+        "groupname": "worker",
+        "service": "web",
+        "directory": "/var/tmp/app",
+    }
     site = Site({"web-1": ("web-1:9976",)}, ACTIONS, Mode.AUTO)
     names = {"process_group": "worker", "service": "web", "directory": "/var/tmp/app"}
 

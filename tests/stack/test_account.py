@@ -32,6 +32,7 @@ EVENTS: list[events.Event] = [
     *[events.FaultInjected(fault.name, 1, 5) for fault in FAULTS],
     events.FaultHealed("zombies", 5.04),
     events.FaultNotHealed("zombies", 40.2),
+    events.FaultNotHealed("zombies", 40.2, answered=False),
     events.PatientWell(5, 5),
 ]
 SILENT: list[events.Event] = [

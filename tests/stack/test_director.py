@@ -158,19 +158,20 @@ def test_a_fault_begins_when_the_last_is_proven_and_its_alert_is_quiet(director:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "answered"),
     [
-        pytest.param({"verdict": "unproven", "state": "ineffective"}, id="not proven"),
-        pytest.param({"verdict": "self_resolved", "verified_at": to_rfc3339(NOW + 9)}, id="healed by nobody"),
-        pytest.param(PROVEN | {"playbook": "reap_zombies"}, id="by another playbook"),
+        pytest.param({"verdict": "unproven", "state": "ineffective"}, True, id="not proven"),
+        pytest.param({"verdict": "self_resolved", "verified_at": to_rfc3339(NOW + 9)}, True, id="healed by nobody"),
+        pytest.param(PROVEN | {"playbook": "reap_zombies"}, False, id="by another playbook"),
         pytest.param(
             PROVEN | {"alert": {"alertname": "PatientMemoryLeak", "starts_at": to_rfc3339(NOW - 30)}},
+            False,
             id="of an alert before the fault",
         ),
     ],
 )
 def test_what_is_no_proof_of_this_fault_counts_as_not_healed(
-    director: Director, world: World, changes: dict[str, Any]
+    director: Director, world: World, changes: dict[str, Any], answered: bool
 ) -> None:
     turn(director, 0)
     world.remediate(0, NOW + 2, **changes)
@@ -180,7 +181,7 @@ def test_what_is_no_proof_of_this_fault_counts_as_not_healed(
     after = turn(director, GIVE_UP_AFTER + 0.2)
 
     assert in_time == []
-    assert too_late == [FaultNotHealed("memory_leak", GIVE_UP_AFTER + 0.1), FaultInjected("zombies", 2, 5)]
+    assert too_late == [FaultNotHealed("memory_leak", GIVE_UP_AFTER + 0.1, answered), FaultInjected("zombies", 2, 5)]
     assert after == []
     assert director.healed == 0
 
