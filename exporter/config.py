@@ -16,8 +16,6 @@ from selfheal.common.flags import add_flag
 
 DEFAULT_ADDRESS = "127.0.0.1:9976"
 
-_YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
-
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -98,31 +96,23 @@ def read_config(arguments: list[str] | None = None) -> Config:
             f"--web.listen-address {format_address(address)} can be reached by others and nobody is asked for a "
             "password; listen on 127.0.0.1, or add --web.allow-anyone if that is meant"
         )
-    # a variable is not checked against the choices, so it is here
-    if values["log.level"] not in ("debug", "info", "warn", "error") or values["log.format"] not in ("logfmt", "json"):
-        parser.error("--log.level must be debug, info, warn or error, and --log.format logfmt or json")
     return Config(
         address=address,
         metrics_path=values["web.telemetry_path"],
         most_connections=values["web.max_connections"],
         paths=Paths(values["path.procfs"], values["path.sysfs"], values["path.rootfs"]),
-        collectors=_enabled(parser, flags),
+        collectors=_enabled(flags),
         flags=flags,
         log_level=values["log.level"],
         log_format=values["log.format"],
     )
 
 
-def _enabled(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> tuple[str, ...]:
+def _enabled(flags: argparse.Namespace) -> tuple[str, ...]:
     default = not vars(flags)["collector.disable_defaults"]
     names = []
     for name in COLLECTORS:
         given = vars(flags)[f"collector.{name}"]
-        if isinstance(given, str):
-            # from a variable, where it is a text
-            if given.lower() not in _YES + _NO:
-                parser.error(f"the variable of --collector.{name} must be true or false, not {given!r}")
-            given = given.lower() in _YES
         if default if given is None else given:
             names.append(name)
     return tuple(names)

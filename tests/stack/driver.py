@@ -6,6 +6,7 @@ PROGRAMS is JSON: name → the Python code it runs; a program is ready when `FOL
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,8 @@ from selfheal.stack.supervise import Program, StartFailed, Supervisor
 def main() -> None:
     """Supervise until asked to stop."""
     folder = Path(sys.argv[1])
+    # the tests may themselves run under nohup, whose ignored SIGHUP is inherited and respected
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     programs = tuple(_program(folder, name, code) for name, code in json.loads(sys.argv[2]).items())
     with Signals() as signals:
         supervisor = Supervisor(programs, SystemClock())
