@@ -109,11 +109,11 @@ def read_config(arguments: list[str] | None = None) -> Config:
 
 
 def _enabled(flags: argparse.Namespace) -> tuple[str, ...]:
-    default = not vars(flags)["collector.disable_defaults"]
+    defaults = not vars(flags)["collector.disable_defaults"]
     names = []
-    for name in COLLECTORS:
+    for name, collector in COLLECTORS.items():
         given = vars(flags)[f"collector.{name}"]
-        if default if given is None else given:
+        if defaults and collector.enabled if given is None else given:
             names.append(name)
     return tuple(names)
 

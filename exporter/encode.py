@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Kind: TypeAlias = Literal["counter", "gauge", "untyped"]
 
 L = TypeVar("L", bound=tuple[str, ...])
 
@@ -27,7 +29,7 @@ class Metric:
 
     __slots__ = ("_prefixes", "header", "kind", "labels", "name")
 
-    def __init__(self, name: str, kind: Literal["counter", "gauge"], text: str, labels: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, kind: Kind, text: str, labels: tuple[str, ...] = ()) -> None:
         self.name = name
         self.kind = kind
         self.labels = labels

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from logging import getLogger
 
 from exporter.encode import Family, Metric
-from exporter.settings import IncompleteError
+from exporter.settings import IncompleteError, NoDataError
 from selfheal import __version__
 from selfheal.common.clock import Clock
 
@@ -69,6 +69,10 @@ class Registry:
         except IncompleteError as error:
             self._failed(name, error)
             return error.families, False
+        except NoDataError as error:
+            # as node_exporter has it: no success, and no failure either
+            logger.debug("collector has no data", extra={"collector": name, "reason": str(error)})
+            return [], False
         except Exception as error:  # noqa: BLE001 - the border: whatever a collector does, the page comes
             self._failed(name, error)
             return [], False

@@ -1,4 +1,4 @@
-"""What a collector is built from, and how it says that it could read only a part."""
+"""What a collector is built from, and how it says that it could read only a part, or that there is nothing to read."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Settings:
     paths: Paths
     clock: Clock
     flags: argparse.Namespace
+    once: bool = False
+    """One page is wanted and no server: what refreshes by itself is waited for."""
 
 
 class IncompleteError(Exception):
@@ -30,6 +32,10 @@ class IncompleteError(Exception):
     def __init__(self, reason: str, families: list[Family]) -> None:
         super().__init__(reason)
         self.families = families
+
+
+class NoDataError(Exception):
+    """This host has nothing of what a collector reads: its success is 0, and nothing is wrong."""
 
 
 def flag_type(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -17,7 +17,7 @@ from remediator.actions.local import LocalDispatch
 from remediator.client import Client
 from remediator.config import DEFAULT_LISTEN_ADDRESS, Config, Endpoint, load, parse_listen_address
 from remediator.engine import Engine
-from remediator.errors import ConfigError, RemediatorError, StoreUnavailable
+from remediator.errors import RemediatorError, StoreUnavailable
 from remediator.evidence import Evidence
 from remediator.model import Action, Json, Mode, Playbook, Reached, State, nothing_happens
 from remediator.notifiers import NOTIFIERS
@@ -32,6 +32,7 @@ from remediator.web.hooks import PATH as HOOK_PATH
 from selfheal import __version__
 from selfheal.common.clock import Clock, SystemClock, to_rfc3339
 from selfheal.common.memory import few_arenas
+from selfheal.common.problems import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ def run(
     stop = threading.Event()
     try:
         app = build(load(path, listen_address))
-    except (OSError, RemediatorError) as error:
+    except (OSError, RemediatorError, ConfigError) as error:
         logger.error("cannot start", extra={"problem": str(error)})
         return 1
     reload_wanted = threading.Event()
@@ -256,7 +257,7 @@ def run(
     signal.signal(signal.SIGHUP, lambda *_: reload_wanted.set())
     try:
         app.start()
-    except (OSError, RemediatorError) as error:
+    except (OSError, RemediatorError, ConfigError) as error:
         logger.error("cannot start", extra={"problem": str(error), "address": listen_address})
         app.stop()
         return 1

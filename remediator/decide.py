@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from remediator.errors import ConfigError, Refused, SourceUnavailable
+from remediator.errors import Refused, SourceUnavailable
 from remediator.evidence import FrozenRule, Trouble
 from remediator.guards import ask_all, combine, would_have
 from remediator.model import (
@@ -32,6 +32,7 @@ from remediator.parts import Parts, past
 from remediator.playbooks.match import choose, freeze
 from remediator.playbooks.templates import TemplateRefused
 from remediator.store import Tx
+from selfheal.common.problems import ConfigError
 
 logger = logging.getLogger(__name__)
 

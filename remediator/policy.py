@@ -16,8 +16,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from remediator.documents import Duration, Section, parse_yaml, read_as, told
-from remediator.errors import ConfigError, Problem, Refused
+from remediator.errors import Refused
+from selfheal.common.documents import Duration, Section, parse_yaml, read_as, told
+from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping, Process, boot_id
 
 VERBS = ("start", "stop", "status")
@@ -152,7 +153,7 @@ class Policy:
         try:
             if (process.pid, process.start_ticks) in _recorded(self.identities, boot_id(self.procfs)):
                 return None
-        except (OSError, ValueError, ConfigError) as error:
+        except (OSError, ValueError) as error:
             return f"the identities cannot be asked, so nothing may be signalled: {error}"
         return (
             f"pid {process.pid} with start time {process.start_ticks} is not recorded in {self.identities}; "

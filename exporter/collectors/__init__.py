@@ -1,8 +1,8 @@
 """What a collector is, and the literal table of all of them.
 
-A collector is a module with a `name`, a `text` for its switch, `add_flags(parser)` for its own flags and
-`create(settings)`, which returns a function that returns its families. It starts no process, needs no root, and
-never blocks longer than its deadline. A new one is its file, its test, and one line in `COLLECTORS`.
+A collector is a module with a `name`, a `text` for its switch, `enabled` (its default), `add_flags(parser)` for its
+own flags and `create(settings)`, which returns a function that returns its families. It starts no process, needs no
+root, and never blocks longer than its deadline. A new one is its file, its test, and one line in `COLLECTORS`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class Collector(Protocol):
 
     name: str
     text: str
+    enabled: bool
+    """Whether it is on without being asked for; as in node_exporter where it has the same collector."""
 
     def add_flags(self, parser: argparse._ActionsContainer, /) -> None:
         """Add the flags that only this collector has."""

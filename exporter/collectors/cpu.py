@@ -12,6 +12,7 @@ from selfheal.common.procfs import TICKS_PER_SECOND
 
 name = "cpu"
 text = "CPU time by CPU and mode"
+enabled = True
 
 _MODES = ("idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user")
 _GUESTS = {"nice": "guest_nice", "user": "guest"}

@@ -18,6 +18,7 @@ from selfheal.common.flags import add_flag
 
 name = "directory"
 text = "bytes and files below configured folders"
+enabled = True
 
 _BYTES = Metric(
     "selfheal_directory_bytes",

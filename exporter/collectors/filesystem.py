@@ -18,6 +18,7 @@ from selfheal.common.flags import add_flag
 
 name = "filesystem"
 text = "size and room of mounted file systems"
+enabled = True
 
 MOUNT_POINTS_EXCLUDED = r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)"
 FS_TYPES_EXCLUDED = (

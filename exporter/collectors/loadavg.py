@@ -11,6 +11,7 @@ from exporter.settings import Settings
 
 name = "loadavg"
 text = "load averages"
+enabled = True
 
 _ONE = Metric("node_load1", "gauge", "1m load average.")
 _FIVE = Metric("node_load5", "gauge", "5m load average.")

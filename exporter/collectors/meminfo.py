@@ -11,6 +11,7 @@ from exporter.settings import Settings
 
 name = "meminfo"
 text = "memory of the host"
+enabled = True
 
 
 def add_flags(_parser: argparse._ActionsContainer) -> None:

@@ -20,6 +20,7 @@ from selfheal.common.procfs import TICKS_PER_SECOND
 
 name = "process"
 text = "groups of processes, named by --config.path"
+enabled = True
 
 # a group without members and without a literal name is exported this long, so that its last counters are seen
 _GRACE_SECONDS = 300.0

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from remediator.errors import ConfigError, Problem, Refused
+from remediator.errors import Refused
 from remediator.model import Action, Argument, ArgumentType, Json
 from remediator.policy import Policy
 from selfheal.common.durations import parse_duration
+from selfheal.common.problems import ConfigError, Problem
 
 LONGEST_TEXT = 256
 """Bytes of a rendered text."""

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from remediator.actions.arguments import validate
-from remediator.errors import ActionFailed, ConfigError, OutcomeUnknown, Problem, Refused
+from remediator.errors import ActionFailed, OutcomeUnknown, Refused
 from remediator.model import Action, Context, Outcome, Plan, Reached
 from remediator.policy import Policy
 from selfheal.common.clock import Clock
+from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from remediator.check import alerts, coverage, labels, locks, permits, proof, steps, thresholds
 from remediator.check.proof import AlertProof
 from remediator.check.world import World, read_world
-from remediator.errors import Problem
+from selfheal.common.problems import Problem
 
 __all__ = ["CHECKS", "AlertProof", "Check", "Report", "run"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from remediator.check.world import World
-from remediator.errors import Problem
+from selfheal.common.problems import Problem
 
 name = "alerts"
 WANTED = ("summary", "description", "runbook_url")

@@ -9,9 +9,9 @@ from itertools import combinations
 from remediator.check.labels import labels_of_rule
 from remediator.check.rules import Rule
 from remediator.check.world import World
-from remediator.errors import Problem
 from remediator.model import Matcher, Playbook
 from remediator.playbooks.match import matches_one
+from selfheal.common.problems import Problem
 
 name = "coverage"
 _ALTERNATIVES = re.compile(r"[A-Za-z0-9_ :/-]+(?:\|[A-Za-z0-9_ :/-]+)*")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from remediator.check.rules import Rule
 from remediator.check.world import World
-from remediator.errors import Problem
 from remediator.judge.flow import is_scalar
 from remediator.judge.parse import Unreadable, parse
 from remediator.judge.tree import (
@@ -27,6 +26,7 @@ from remediator.judge.tree import (
 )
 from remediator.model import Playbook
 from remediator.playbooks.templates import Reference, has_template, parse_expression, references
+from selfheal.common.problems import Problem
 
 name = "labels"
 TARGET_LABELS = frozenset({"instance", "job"})

@@ -7,9 +7,9 @@ from itertools import combinations
 
 from remediator.actions import ACTIONS
 from remediator.check.world import World
-from remediator.errors import Problem
 from remediator.model import ArgumentType, Playbook
 from remediator.playbooks.templates import has_template
+from selfheal.common.problems import Problem
 
 name = "locks"
 REACHING = frozenset({ArgumentType.GROUP, ArgumentType.SERVICE, ArgumentType.ROOT})

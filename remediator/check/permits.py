@@ -9,10 +9,10 @@ from pathlib import Path
 
 from remediator.actions import ACTIONS
 from remediator.check.world import World
-from remediator.errors import Problem
 from remediator.model import ArgumentType, Effect, Mode, Playbook
 from remediator.playbooks.templates import has_template
 from remediator.policy import Policy, overlap
+from selfheal.common.problems import Problem
 
 name = "permits"
 

@@ -9,13 +9,13 @@ from typing import Any
 from remediator.check.coverage import can_answer
 from remediator.check.rules import Rule
 from remediator.check.world import World, rule_text
-from remediator.errors import Problem
 from remediator.judge import Case, ExpressionCase, Proof, Refusal, prepare, prepare_expression, recorded_names
 from remediator.judge.inputs import Recorded, window_ms
 from remediator.judge.parse import Unreadable, parse
 from remediator.model import Alert, Playbook, Verify
 from remediator.playbooks.templates import parse_expression, render_expression
 from selfheal.common.durations import format_duration
+from selfheal.common.problems import Problem
 
 name = "proof"
 SCRAPES = 3

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from remediator.documents import Duration, Section, kind_of, parse_yaml, read_as, read_text, told
 from remediator.judge.parse import Unreadable, parse
+from selfheal.common.documents import Duration, Section, kind_of, parse_yaml, read_as, read_text, told
 
 LARGEST_FILE = 1024 * 1024
 """Bytes; the largest public collections of rules are smaller."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from remediator.check.world import World
-from remediator.errors import Problem
 from remediator.model import Mode, Playbook, Step
+from selfheal.common.problems import Problem
 
 name = "steps"
 PEOPLE = "page_owner"

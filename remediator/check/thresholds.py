@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from remediator.check.world import World
-from remediator.errors import Problem
 from remediator.judge.parse import Unreadable, parse
 from remediator.judge.tree import Selector, selectors
+from selfheal.common.problems import Problem
 
 name = "thresholds"
 SERIES = "selfheal:threshold"

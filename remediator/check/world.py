@@ -11,11 +11,11 @@ from typing import TypeVar
 from remediator.check.rules import Rule, read_rules
 from remediator.config import SHIPPED_PLAYBOOKS, SHIPPED_RULES, Config, load, shipped_files
 from remediator.config.written import DEFAULT_SCRAPE_INTERVAL
-from remediator.errors import ConfigError, Problem
 from remediator.judge import RuleText
 from remediator.model import Limits, Playbook
 from remediator.playbooks.loader import load_playbook, names_used_twice
 from remediator.policy import Policy
+from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping
 
 _Read = TypeVar("_Read")

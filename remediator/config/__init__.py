@@ -18,11 +18,11 @@ from remediator.config.written import (
     WrittenHost,
     WrittenServer,
 )
-from remediator.documents import read_as, read_yaml
-from remediator.errors import ConfigError, Problem
 from remediator.model import Limits, Mode, Rate
+from selfheal.common.documents import read_as, read_yaml
 from selfheal.common.durations import format_duration
 from selfheal.common.files import privacy_problem
+from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.secrets import Secret, read_tokens
 from selfheal.common.shipped import shipped
 

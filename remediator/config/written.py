@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from remediator.documents import Duration, RateText, Section, key_paths, told
 from remediator.model import Limits, Mode
+from remediator.rates import RateText
+from selfheal.common.documents import Duration, Section, key_paths, told
 
 DEFAULT_STATE = "/var/lib/selfheal"
 DEFAULT_PROMETHEUS = "http://127.0.0.1:9090"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from remediator.actions import ACTIONS
-from remediator.documents import read_as, read_yaml
-from remediator.errors import ConfigError, Problem
 from remediator.model import Action, Limits, Mode, Playbook, Step, Trigger, Verify
 from remediator.playbooks.arguments import argument_faults
 from remediator.playbooks.written import PlaybookFile, WrittenLimits
+from selfheal.common.documents import read_as, read_yaml
+from selfheal.common.problems import ConfigError, Problem
 
 DEFAULT_LIMITS = Limits()
 

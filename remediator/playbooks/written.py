@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from remediator.documents import Duration, RateText, Section, key_paths, kind_of, told
 from remediator.model import Matcher, Mode, Step, Verify
 from remediator.playbooks.templates import LONGEST_VALUE, has_template, parse, parse_expression
+from remediator.rates import RateText
+from selfheal.common.documents import Duration, Section, key_paths, kind_of, told
 
 MOST_STEPS = 20
 LONGEST_TIMEOUT = 3_600.0

@@ -83,7 +83,7 @@ def _config(options: argparse.Namespace, texts: Catalog) -> Path | None:
 
 def _settings(config: Path) -> dict[str, str]:
     from remediator.config import describe, load
-    from remediator.errors import ConfigError
+    from selfheal.common.problems import ConfigError
 
     try:
         return {key: str(value) for key, value in describe(load(config)).items()}

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remediator.errors import ConfigError
 from remediator.model import Limits, Matcher, Mode, Rate, Step, Verify
 from remediator.playbooks.loader import load_playbook, load_playbooks
 from remediator.playbooks.written import KEYS, parse_matcher
+from selfheal.common.problems import ConfigError
 
 unhurried = settings(deadline=None)  # a busy machine is no fault; the whole test has its time-out
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from remediator.config import describe, is_loopback, load, parse_listen_address, shipped_files
 from remediator.config.written import KEYS
-from remediator.documents import parse_yaml
-from remediator.errors import ConfigError
 from remediator.model import Limits, Mode, Rate
+from selfheal.common.documents import parse_yaml
+from selfheal.common.problems import ConfigError
 
 unhurried = settings(deadline=None)  # a busy machine is no fault; the whole test has its time-out
 

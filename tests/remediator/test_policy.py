@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from remediator.errors import ConfigError, Refused
+from remediator.errors import Refused
 from remediator.policy import Command, Policy, Root, overlap
+from selfheal.common.problems import ConfigError
 from selfheal.common.processes import Process, boot_id
 
 PROC = Path("/proc")

@@ -17,9 +17,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from remediator.errors import ConfigError, Problem
-from remediator.model import Rate
 from selfheal.common.durations import parse_duration
+from selfheal.common.problems import ConfigError, Problem
 
 LARGEST_FILE = 256 * 1024
 """Bytes; a file a person writes is far smaller, and YAML is slow to read."""
@@ -249,7 +248,8 @@ def key_paths(model: type[BaseModel], at: str = "") -> tuple[str, ...]:
     return tuple(found)
 
 
-def _duration(value: Any) -> float:
+def duration(value: Any) -> float:
+    """Given what stands where `30s` should, return seconds; inside a validator, refuse anything else."""
     if not isinstance(value, str):
         told(f"must be a duration, not {kind_of(value)}", "write for example 30s, 5m or 1h30m")
     try:
@@ -259,24 +259,5 @@ def _duration(value: Any) -> float:
         told(what, remedy)
 
 
-_RATE = re.compile(r"([1-9][0-9]{0,6})/(.+)")
-
-
-def _rate(value: Any) -> Rate:
-    found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        told(f"must be a rate, not {_shown(value)}", "write how many in how long, for example 3/1h")
-    window = _duration(found[2].strip())
-    if window <= 0:
-        told("must be a rate over some time, not over 0s", "write how many in how long, for example 3/1h")
-    return Rate(int(found[1]), window)
-
-
-def _shown(value: Any) -> str:
-    return repr(value) if isinstance(value, str) and len(value) <= 40 else kind_of(value)
-
-
-Duration = Annotated[float, BeforeValidator(_duration)]
+Duration = Annotated[float, BeforeValidator(duration)]
 """A key that holds a duration; in seconds."""
-RateText = Annotated[Any, BeforeValidator(_rate)]
-"""A key that holds `3/1h`; as a `Rate`."""
