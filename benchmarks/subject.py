@@ -12,10 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
-from benchmarks import ledger, slow_ledger
-from remediator.actions import ACTIONS
+from benchmarks import ledger
+from benchmarks.subject_files import KNOWN
 from remediator.app import App, run
-from remediator.config import Config
+from remediator.reading import Read, read_apart
 from selfheal.common.logs import set_up_logging
 
 
@@ -49,9 +49,12 @@ def main() -> int:
     ledger.file = given.ledger
     point, _, count = (given.kill_at or "nowhere:0").partition(":")
 
-    def build(config: Config) -> App:
-        actions = {**ACTIONS, ledger.name: ledger, slow_ledger.name: slow_ledger}
-        return App(config, actions=actions, reached=KillAt(point, int(count)))
+    def build(_: Read) -> App:
+        return App(
+            lambda: read_apart(given.config, given.address, "benchmarks.subject_files"),
+            actions=KNOWN,
+            reached=KillAt(point, int(count)),
+        )
 
     return run(given.config, given.address, build)
 

@@ -15,29 +15,35 @@ from remediator import address, pause, pipeline
 from remediator.actions import ACTIONS
 from remediator.actions.local import LocalDispatch
 from remediator.client import Client
-from remediator.config import DEFAULT_LISTEN_ADDRESS, Config, Endpoint, load, parse_listen_address
+from remediator.config import DEFAULT_LISTEN_ADDRESS, Endpoint, parse_listen_address
 from remediator.engine import Engine
 from remediator.errors import RemediatorError, StoreUnavailable
 from remediator.evidence import Evidence
 from remediator.model import Action, Json, Mode, Playbook, Reached, State, nothing_happens
 from remediator.notifiers import NOTIFIERS
 from remediator.parts import Jumps, Parts
-from remediator.playbooks.loader import load_playbooks
 from remediator.playbooks.match import Site
 from remediator.policy import Policy
+from remediator.reading import Read, read_apart
 from remediator.receive import Batch
 from remediator.store import Reader, Store
 from remediator.web import Access, Delivery, Metrics, Readings, WebServer, make_app
 from remediator.web.hooks import PATH as HOOK_PATH
 from selfheal import __version__
 from selfheal.common.clock import Clock, SystemClock, to_rfc3339
-from selfheal.common.memory import few_arenas
+from selfheal.common.memory import few_arenas, give_back
 from selfheal.common.problems import ConfigError
 
 logger = logging.getLogger(__name__)
 
 CLOCK_JUMP_HOLDS = 60.0
 """Seconds after a jump of the wall clock during which nothing begins: at least one fresh scrape passes."""
+
+TURN = 0.5
+"""Seconds between two looks of the main thread at what it is told by signals."""
+
+GIVE_BACK_EVERY = 40
+"""Turns of the main thread after which unused memory goes back to the system."""
 
 BLIND_SHOWN = 30.0
 """Seconds after a question without a usable answer during which its source is shown as blind."""
@@ -48,17 +54,17 @@ class App:
 
     def __init__(
         self,
-        config: Config,
+        read: Read,
         *,
         clock: Clock | None = None,
         actions: Mapping[str, Action] = ACTIONS,
         reached: Reached = nothing_happens,
     ) -> None:
-        self.config = config
+        self._read = read
+        self._files = files = read()
+        self.config = config = files.config
+        _log_policy(files.policy)
         self.clock = clock or SystemClock()
-        self._actions = actions
-        self._playbooks = load_playbooks(config.playbooks, config.limits, actions)
-        self._policy = _policy(config)
         self.metrics = Metrics(__version__)
         self.store = Store.open(config.state, self.clock)
         self._blind_at: dict[str, float] = {}
@@ -74,10 +80,10 @@ class App:
             store=self.store,
             evidence=self.evidence,
             clock=self.clock,
-            playbooks=lambda: self._playbooks,
+            playbooks=lambda: self._files.playbooks,
             site=Site({config.host.name: config.host.instances}, actions, config.highest_mode, config.host_rates),
             actions=actions,
-            dispatch=LocalDispatch(lambda: self._policy, actions, self.clock, config.process_config, reached),
+            dispatch=LocalDispatch(lambda: self._files.policy, actions, self.clock, config.process_config, reached),
             pause=lambda: pause.read(config.state / pause.NAME, self.clock.now()),
             clock_jumped=self._clock_jumped,
             jumps=Jumps(self.clock),
@@ -119,17 +125,17 @@ class App:
     def reload(self) -> None:
         """Read playbooks and policy again and swap them in; a bad file leaves the old ones running and is shown."""
         try:
-            fresh = load(self.config.file, self.config.listen_address)
-            playbooks = load_playbooks(fresh.playbooks, fresh.limits, self._actions)
-            policy = _policy(fresh)
+            files = self._read()
         except ConfigError as error:
             self.metrics.observe("config_last_reload_successful", 0)
             logger.error("reload refused", extra={"problems": [str(problem) for problem in error.problems]})
             return
-        self._playbooks, self._policy = playbooks, policy
+        # the rest of the configuration is in force from the next start
+        self._files = files
+        _log_policy(files.policy)
         self._show_playbooks()
         self._decide_anew()
-        logger.info("reloaded", extra={"playbooks": len(playbooks)})
+        logger.info("reloaded", extra={"playbooks": len(files.playbooks)})
 
     def _decide_anew(self) -> None:
         self.parts.reloaded.set()
@@ -141,7 +147,7 @@ class App:
             logger.warning("open alerts are decided anew only at the next reconciliation")
 
     def _show_playbooks(self) -> None:
-        self.metrics.show_playbooks({playbook.name: self._mode(playbook) for playbook in self._playbooks})
+        self.metrics.show_playbooks({playbook.name: self._mode(playbook) for playbook in self._files.playbooks})
         self.metrics.observe("config_last_reload_successful", 1)
         self.metrics.observe("config_last_reload", self.clock.now())
 
@@ -175,7 +181,7 @@ class App:
             "paused": paused,
             "counts": self._live(),
             "blind": self._blind(),
-            "playbooks": {playbook.name: self._mode(playbook).value for playbook in self._playbooks},
+            "playbooks": {playbook.name: self._mode(playbook).value for playbook in self._files.playbooks},
             "queue": {"depth": self.engine.queue_depth(), "oldest_seconds": self.engine.oldest_seconds()},
         }
 
@@ -228,26 +234,22 @@ def _client(endpoint: Endpoint, source: str) -> Client:
     return Client(endpoint.url, source=source, headers=headers, verify=verify, certificate=certificate)
 
 
-def _policy(config: Config) -> Policy:
-    """Return the policy that the configuration names; without one nothing is permitted."""
-    if config.policy is None:
-        return Policy()
-    policy = Policy.load(config.policy, protected=config.protected)
+def _log_policy(policy: Policy) -> None:
+    """Say it when a policy denies everything because somebody else could have written it."""
     if policy.problem is not None:
         logger.error("the policy denies everything", extra={"problem": str(policy.problem)})
-    return policy
 
 
 def run(
     path: Path,
     listen_address: str = DEFAULT_LISTEN_ADDRESS,
-    build: Callable[[Config], App] = App,
+    build: Callable[[Read], App] = App,
 ) -> int:
     """Run a remediator until SIGTERM or SIGINT; SIGHUP reads playbooks and policy again. Return the exit code."""
     few_arenas()
     stop = threading.Event()
     try:
-        app = build(load(path, listen_address))
+        app = build(lambda: read_apart(path, listen_address))
     except (OSError, RemediatorError, ConfigError) as error:
         logger.error("cannot start", extra={"problem": str(error)})
         return 1
@@ -264,10 +266,15 @@ def run(
     # what was built stays for good: the collector need not walk it at every turn of a storm
     gc.collect()
     gc.freeze()
-    while not stop.wait(0.5):
+    turns = 0
+    while not stop.wait(TURN):
         if reload_wanted.is_set():
             reload_wanted.clear()
             app.reload()
+        turns += 1
+        if turns % GIVE_BACK_EVERY == 0:
+            # what a storm needed for a moment
+            give_back()
     logger.info("stopping")
     app.stop()
     return 0

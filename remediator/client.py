@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -66,8 +66,14 @@ class Client:
 
     def get(self, path: str, parameters: Mapping[str, str] | list[tuple[str, str]] | None = None) -> bytes:
         """Given a path below the address and query parameters, return the body of a 200. Raise SourceUnavailable."""
+        return b"".join(self.get_parts(path, parameters))
+
+    def get_parts(
+        self, path: str, parameters: Mapping[str, str] | list[tuple[str, str]] | None = None
+    ) -> Iterator[bytes]:
+        """Yield the body of a 200 as it comes: for answers too large to hold. Raise SourceUnavailable at any part."""
         query = "?" + urlencode(parameters or {}, quote_via=quote) if parameters else ""
-        return self._send("GET", path + query, None)
+        return self._parts("GET", path + query, None)
 
     def get_json(self, path: str, parameters: Mapping[str, str] | list[tuple[str, str]] | None = None) -> Any:
         """Return the body of a 200, read as JSON. Raise SourceUnavailable, also when it is no JSON."""
@@ -75,10 +81,14 @@ class Client:
 
     def ask(self, path: str, parameters: Mapping[str, str]) -> bytes:
         """Ask a question that changes nothing and may be too long for a URL: then it goes as a form by POST."""
+        return b"".join(self.ask_parts(path, parameters))
+
+    def ask_parts(self, path: str, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """Ask as `ask` does, and yield the body as it comes."""
         form = urlencode(parameters, quote_via=quote)
         if len(form) <= _LONGEST_URL:
-            return self._send("GET", f"{path}?{form}", None)
-        return self._send("POST", path, form.encode())
+            return self._parts("GET", f"{path}?{form}", None)
+        return self._parts("POST", path, form.encode())
 
     def read_json(self, body: bytes) -> Any:
         """Given a body, return it read as JSON. Raise SourceUnavailable if it is none."""
@@ -95,20 +105,23 @@ class Client:
         """Close every kept connection."""
         self._pool.close()
 
-    def _send(self, method: str, path: str, form: bytes | None) -> bytes:
-        try:
-            return self._once(method, path, form)
-        except (ProtocolError, NewConnectionError):
-            # the far side may have closed an idle connection just as we wrote; nothing here changes anything there
-            pass
-        except HTTPError as error:
-            raise self.unavailable(_in_words(error)) from None
-        try:
-            return self._once(method, path, form)
-        except HTTPError as error:
-            raise self.unavailable(_in_words(error)) from None
+    def _parts(self, method: str, path: str, form: bytes | None) -> Iterator[bytes]:
+        """Yield the body of a 200. Raise SourceUnavailable, also in the middle of it."""
+        begun = False
+        for tries_left in (1, 0):
+            try:
+                for part in self._once(method, path, form):
+                    begun = True
+                    yield part
+            except HTTPError as error:
+                # the far side may have closed an idle connection just as we wrote; nothing here changes anything there
+                may_repeat = isinstance(error, (ProtocolError, NewConnectionError)) and tries_left and not begun
+                if not may_repeat:
+                    raise self.unavailable(_in_words(error)) from None
+            else:
+                return
 
-    def _once(self, method: str, path: str, form: bytes | None) -> bytes:
+    def _once(self, method: str, path: str, form: bytes | None) -> Iterator[bytes]:
         headers = dict(self._headers)
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -116,27 +129,27 @@ class Client:
             method, self._path + path, form, headers, retries=False, redirect=False, preload_content=False
         )
         try:
-            body = self._read(response)
+            if response.status != 200:
+                raise self.unavailable(self._refusal(response))
+            yield from self._read(response)
         except BaseException:
             # what is left unread must not be the next answer of this connection
             response.close()
             raise
         response.release_conn()
-        if response.status == 200:
-            return body
-        if 300 <= response.status < 400:
-            raise self.unavailable(f"answered {response.status}, a redirect, which is not followed")
-        raise self.unavailable(f"answered {response.status}{_said(body)}")
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        chunks: list[bytes] = []
+    def _refusal(self, response: urllib3.BaseHTTPResponse) -> str:
+        if 300 <= response.status < 400:
+            return f"answered {response.status}, a redirect, which is not followed"
+        return f"answered {response.status}{_said(b''.join(self._read(response)))}"
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         size = 0
         for chunk in response.stream(_CHUNK):
             size += len(chunk)
             if size > self._max_bytes:
                 raise self.unavailable(f"the answer is longer than {self._max_bytes} bytes")
-            chunks.append(chunk)
-        return b"".join(chunks)
+            yield chunk
 
 
 def _in_words(error: HTTPError) -> str:

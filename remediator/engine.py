@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -39,12 +40,12 @@ sync its disk twice a second."""
 FIRST_BACK_OFF = 1.0
 LONGEST_BACK_OFF = 60.0
 
-Key = tuple[str, int]
-
-
 @dataclass(slots=True)
 class _Row:
-    """A work row as the engine knows it; `token` marks its one valid entry in the heaps."""
+    """A work row as the engine knows it; `token` marks its one valid entry in the heaps.
+
+    A storm makes tens of thousands of these at once, so whatever is held per row is counted in bytes.
+    """
 
     kind: str
     id: int
@@ -52,6 +53,8 @@ class _Row:
     priority: int
     generation: int
     token: int = 0
+    ready_since: float = 0.0
+    """On the monotonic clock."""
     ready: bool = False
     running: bool = False
     again: bool = False
@@ -72,9 +75,9 @@ class Engine:
         self._lock = threading.Lock()
         self._work_wanted = threading.Condition(self._lock)
         self._time_wanted = threading.Condition(self._lock)
-        self._rows: dict[Key, _Row] = {}
-        self._waiting: list[tuple[float, int, Key]] = []
-        self._ready: list[tuple[float, int, int, float, Key]] = []
+        self._rows: dict[str, dict[int, _Row]] = {kind: {} for kind in handlers}
+        self._waiting: list[tuple[float, int, _Row]] = []
+        self._ready: list[tuple[float, int, _Row]] = []
         self._ready_count = 0
         self._running = 0
         self._deliveries = 0
@@ -140,7 +143,7 @@ class Engine:
         """Return for how long the longest waiting due row has been due; 0 without any."""
         with self._lock:
             now = self._clock.now()
-            return max((now - row.due for row in self._rows.values() if row.ready), default=0.0)
+            return max((now - row.due for row in self._known() if row.ready), default=0.0)
 
     def idle(self) -> bool:
         """Say whether nothing runs and nothing is due."""
@@ -148,7 +151,10 @@ class Engine:
             if self._running or self._ready_count:
                 return False
             now = self._clock.now()
-            return all(row.due > now for row in self._rows.values())
+            return all(row.due > now for row in self._known())
+
+    def _known(self) -> Iterator[_Row]:
+        return itertools.chain.from_iterable(rows.values() for rows in self._rows.values())
 
     def _take(self, changed: list[Due]) -> None:
         """Learn what a commit did to work rows; called on the store's writer thread, before its callers go on."""
@@ -158,34 +164,41 @@ class Engine:
                 self._learn(due, now)
 
     def _learn(self, due: Due, now: float) -> None:
-        key = (due.kind, due.id)
-        row = self._rows.get(key)
+        rows = self._rows.get(due.kind)
+        if rows is None:
+            if not due.gone:
+                logger.error("work without a handler", extra={"kind": due.kind, "row": due.id})
+            return
+        row = rows.get(due.id)
         if row is not None and due.generation <= row.generation:
             return
         if due.gone:
-            self._forget(key, row, due.generation)
-            return
-        if due.kind not in self._handlers:
-            logger.error("work without a handler", extra={"kind": due.kind, "row": due.id})
+            self._forget(row, due.generation)
             return
         if row is None:
-            row = self._rows[key] = _Row(due.kind, due.id, due.due, due.priority, due.generation)
+            kind = sys.intern(due.kind)
+            row = rows[due.id] = _Row(kind, due.id, due.due, due.priority, due.generation)
         row.due, row.priority, row.generation, row.gone = due.due, due.priority, due.generation, False
         if not row.running:
-            self._enqueue(key, row, now)
+            self._enqueue(row, now)
         elif due.by != row.thread and due.due <= now:
             row.again = True
 
-    def _forget(self, key: Key, row: _Row | None, generation: int) -> None:
+    def _forget(self, row: _Row | None, generation: int) -> None:
         if row is None:
             return
         if row.running:
             row.generation, row.gone, row.again = generation, True, False
             return
         self._unready(row)
-        del self._rows[key]
+        self._drop(row)
 
-    def _enqueue(self, key: Key, row: _Row, now: float) -> None:
+    def _drop(self, row: _Row) -> None:
+        # its entry in the heaps is not valid any more
+        row.token = 0
+        del self._rows[row.kind][row.id]
+
+    def _enqueue(self, row: _Row, now: float) -> None:
         """Put a row where its due time says, and wake whom it concerns."""
         self._unready(row)
         row.token = next(self._tokens)
@@ -194,10 +207,11 @@ class Engine:
             self._ready_count += 1
             # waiting counts for every row alike, so the order between two never changes: the key can be fixed here
             order = row.due - row.priority * AGEING
-            heapq.heappush(self._ready, (order, row.id, row.token, self._clock.monotonic(), key))
+            row.ready_since = self._clock.monotonic()
+            heapq.heappush(self._ready, (order, row.token, row))
             self._work_wanted.notify()
             return
-        heapq.heappush(self._waiting, (row.due, row.token, key))
+        heapq.heappush(self._waiting, (row.due, row.token, row))
         if self._waiting[0][1] == row.token:
             self._time_wanted.notify()
 
@@ -216,13 +230,12 @@ class Engine:
         """Make ready what is due, and return the seconds until the next look."""
         now = self._look_at_clock()
         while self._waiting:
-            due, token, key = self._waiting[0]
-            row = self._rows.get(key)
-            if row is None or row.token != token:
+            due, token, row = self._waiting[0]
+            if row.token != token:
                 heapq.heappop(self._waiting)
             elif due <= now:
                 heapq.heappop(self._waiting)
-                self._enqueue(key, row, now)
+                self._enqueue(row, now)
             else:
                 return min(LOOK, due - now)
         return LOOK
@@ -243,11 +256,11 @@ class Engine:
     def _pull(self, jump: float) -> None:
         """After a jump back, move what waits back with it: otherwise it would wait that much longer."""
         self._waiting = []
-        for key, row in self._rows.items():
+        for row in self._known():
             row.due += jump
             if not row.running and not row.ready:
                 row.token = next(self._tokens)
-                self._waiting.append((row.due, row.token, key))
+                self._waiting.append((row.due, row.token, row))
         heapq.heapify(self._waiting)
 
     def _work(self) -> None:
@@ -267,9 +280,8 @@ class Engine:
         if self._stopping or self._until_pick() is not None:
             return None
         while self._ready:
-            _, _, token, _, key = heapq.heappop(self._ready)
-            row = self._rows.get(key)
-            if row is None or row.token != token:
+            _, token, row = heapq.heappop(self._ready)
+            if row.token != token:
                 continue
             self._unready(row)
             row.running, row.again, row.gone = True, False, False
@@ -282,7 +294,7 @@ class Engine:
         """Return for how many seconds ready rows still let deliveries go first, or None: they need not wait."""
         if not self._deliveries or not self._ready:
             return None
-        left = self._ready[0][3] + YIELD_AT_MOST - self._clock.monotonic()
+        left = self._ready[0][2].ready_since + YIELD_AT_MOST - self._clock.monotonic()
         return left if left > 0 else None
 
     def _run(self, row: _Row) -> None:
@@ -331,14 +343,13 @@ class Engine:
 
     def _put_back(self, row: _Row) -> None:
         """The turn is over: the row waits again, runs again, or is gone."""
-        key = (row.kind, row.id)
         with self._lock:
             self._running -= 1
             row.running = False
             if row.gone:
-                del self._rows[key]
+                self._drop(row)
                 return
             now = self._clock.now()
             if row.again:
                 row.due = min(row.due, now)
-            self._enqueue(key, row, now)
+            self._enqueue(row, now)

@@ -1,6 +1,6 @@
-"""What this host permits, read from `policy.yml`: nothing listed is nothing permitted. The doors ask before they act.
+"""What this host permits: nothing listed is nothing permitted. The doors ask before they act.
 
-Nothing here signals, starts, or removes anything.
+The file is read in `policy_file.py`. Nothing here signals, starts, or removes anything.
 """
 
 from __future__ import annotations
@@ -12,12 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, Field
 
 from remediator.errors import Refused
-from selfheal.common.documents import Duration, Section, parse_yaml, read_as, told
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping, Process, boot_id
 
@@ -75,40 +71,6 @@ class Policy:
     procfs: Path = Path("/proc")
     source: str = ""
     problem: Problem | None = None
-
-    @classmethod
-    def load(
-        cls,
-        path: Path,
-        protected: Iterable[Path] = (),
-        *,
-        grouping: Grouping | None = None,
-        procfs: Path = Path("/proc"),
-    ) -> Policy:
-        """Given a policy file, the paths never to touch and the known process groups, return the policy.
-
-        A file that somebody else owns or may write gives a policy that denies everything, with its `problem`.
-        Raise ConfigError with every fault of its content, each with its remedy.
-        """
-        text, problem = _read_own(path)
-        written = parse_yaml(text, str(path))
-        policy = read_as(_File, {} if written is None else written, str(path))
-        identities = None if policy.identities is None else path.parent / policy.identities
-        guarded = [path, *protected, *([identities] if identities else [])]
-        return cls(
-            process_groups=policy.process_groups,
-            roots=tuple(Root(root, rule.older_than, rule.keep) for root, rule in policy.roots.items()),
-            commands=tuple(
-                Command(name, entry.start, entry.stop, entry.status, entry.timeout)
-                for name, entry in policy.commands.items()
-            ),
-            identities=identities,
-            protected=tuple(dict.fromkeys(guarded)),
-            grouping=grouping or Grouping(),
-            procfs=procfs,
-            source=str(path),
-            problem=problem,
-        )
 
     def may_group(self, group: str) -> str | None:
         """Given a group's name, return why none of its members may be touched, or None."""
@@ -171,7 +133,7 @@ def overlap(root: Path, protected: Iterable[Path]) -> Path | None:
     return None
 
 
-def _read_own(path: Path) -> tuple[str, Problem | None]:
+def read_own(path: Path) -> tuple[str, Problem | None]:
     """Return the text of a file and what is wrong with its owner or mode. Raise ConfigError if it cannot be read."""
     remedy = "name a file that this user can read"
     try:
@@ -209,7 +171,7 @@ def _recorded(path: Path, boot: str) -> frozenset[tuple[int, int]]:
     The file holds `{"boot_id": …, "processes": [{"pid": …, "start_ticks": …}, …]}`; other keys are its writer's own.
     Raise ConfigError or ValueError if it is missing, foreign, broken, or of another boot.
     """
-    text, problem = _read_own(path)
+    text, problem = read_own(path)
     if problem is not None:
         raise ConfigError([problem])
     try:
@@ -223,62 +185,3 @@ def _recorded(path: Path, boot: str) -> frozenset[tuple[int, int]]:
     if not all(type(pid) is int and type(ticks) is int for pid, ticks in pairs):
         raise ValueError(f"{path} is broken (a pid or start time is no whole number)")
     return frozenset(pairs)
-
-
-def _text_list(value: Any, what: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
-        told(f"must be a list of {what}", "write [...] around it and put numbers in quotes")
-    return tuple(value)
-
-
-def _group_patterns(value: Any) -> tuple[str, ...]:
-    return _text_list(value, "group names, where * stands for anything")
-
-
-def _argv(value: Any) -> tuple[str, ...]:
-    argv = _text_list(value, "a program and its arguments")
-    if not argv:
-        told("is empty", "write the program and its arguments, for example [/usr/bin/systemctl, start, web]")
-    if not argv[0].startswith("/"):
-        told(f"starts the program {argv[0]!r}", "write its absolute path")
-    if any("\0" in text for text in argv):
-        told("holds a NUL character", "remove it")
-    return argv
-
-
-def _root_path(value: str) -> str:
-    if not value.startswith("/") or os.path.normpath(value) != value or "\0" in value:
-        told(
-            f"{value!r} is not a plain absolute path", "write it from / on, without . and .. and without a / at the end"
-        )
-    if value in NEVER_ROOTS or any(Path(value).is_relative_to(top) and value != "/dev/shm" for top in NEVER_BELOW):
-        told(f"{value!r} is a folder of the system", "name a folder below it that only your program fills")
-    return value
-
-
-def _service_name(value: str) -> str:
-    if not value or len(value.encode()) > 256 or not value.isprintable():
-        told("is not a plain name", "use at most 256 printable characters")
-    return value
-
-
-_Argv = Annotated[Any, AfterValidator(_argv)]
-
-
-class _RootRule(Section):
-    older_than: Duration
-    keep: int = Field(default=0, ge=0)
-
-
-class _Commands(Section):
-    start: _Argv
-    stop: _Argv
-    status: _Argv
-    timeout: Duration = DEFAULT_TIMEOUT
-
-
-class _File(Section):
-    process_groups: Annotated[Any, AfterValidator(_group_patterns)] = ()
-    identities: str | None = None
-    roots: dict[Annotated[str, AfterValidator(_root_path)], _RootRule] = Field(default_factory=dict)
-    commands: dict[Annotated[str, AfterValidator(_service_name)], _Commands] = Field(default_factory=dict)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from remediator.check.rules import Rule, read_rules
-from remediator.config import SHIPPED_PLAYBOOKS, SHIPPED_RULES, Config, load, shipped_files
+from remediator.config import SHIPPED_PLAYBOOKS, SHIPPED_RULES, Config, shipped_files
+from remediator.config.reading import load
 from remediator.config.written import DEFAULT_SCRAPE_INTERVAL
 from remediator.judge import RuleText
 from remediator.model import Limits, Playbook
 from remediator.playbooks.loader import load_playbook, names_used_twice
 from remediator.policy import Policy
+from remediator.policy_file import load_policy
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping
 
@@ -110,4 +112,4 @@ def _policy(config: Config, grouping: Grouping | None, problems: list[Problem]) 
     path = config.policy
     if path is None:
         return None
-    return _read(lambda: Policy.load(path, protected=config.protected, grouping=grouping), problems)
+    return _read(lambda: load_policy(path, protected=config.protected, grouping=grouping), problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -16,6 +16,8 @@ from selfheal.common.clock import from_rfc3339
 
 # as the client words it: not found, not allowed, not offered
 _UNTOLD = re.compile(r": answered (401|403|404|405|410|501)\b")
+_RESULT, _BETWEEN = b'"result":[', b'},{"metric":{'
+_OF_A_RULE = b'"query":'
 _ALERTS_OPEN, _ALERTS_CLOSE = b'"alerts":[', b'],"health":'
 
 
@@ -63,20 +65,28 @@ class Prometheus:
                 return same_alert_key(pairs, left_out)
             return dict(pairs)
 
-        body = self._ask(expression, None)
+        found: set[Any] = set()
+        answer: Any = None
         try:
-            answer = json.loads(body, object_pairs_hook=compact)
+            for piece in in_pieces(self._client.ask_parts("/api/v1/query", self._question(expression, None))):
+                answer = json.loads(piece, object_pairs_hook=compact)
+                if isinstance(answer, list):
+                    found.update(answer)
+            found.update(self._vector(self._data(answer)))
         except (ValueError, RecursionError) as error:
             raise self._client.unavailable("the answer is no JSON") from error
-        found = self._vector(self._data(answer))
+        except TypeError as error:
+            raise self._client.unavailable("the answer is no vector of plain samples") from error
         if not all(isinstance(key, int) for key in found):
             raise self._client.unavailable("the answer is no vector of plain samples")
         return frozenset(found)
 
     def rule_groups(self) -> list[dict[str, Any]]:
         """Return the groups of /api/v1/rules, without the active alerts of each rule: they can be megabytes."""
-        body = without_active_alerts(self._client.get("/api/v1/rules"))
-        groups = self._data(self._client.read_json(body)).get("groups")
+        # newer versions leave the alerts out themselves
+        body = without_active_alerts(self._client.get_parts("/api/v1/rules", {"exclude_alerts": "true"}))
+        answer = self._client.get_json("/api/v1/rules") if body is None else self._client.read_json(body)
+        groups = self._data(answer).get("groups")
         if not isinstance(groups, list):
             raise self._client.unavailable("/api/v1/rules holds no groups")
         return groups
@@ -92,13 +102,14 @@ class Prometheus:
         return external_labels_of(str(text))
 
     def _ask(self, expression: str, at: float | None) -> bytes:
-        parameters = {"query": expression}
-        if at is not None:
-            parameters["time"] = f"{at:.3f}"
+        return self._client.ask("/api/v1/query", self._question(expression, at))
+
+    def _question(self, expression: str, at: float | None) -> dict[str, str]:
         try:
-            return self._client.ask("/api/v1/query", parameters)
+            expression.encode()
         except UnicodeEncodeError as error:
             raise self._client.unavailable("the question holds half a character") from error
+        return {"query": expression} if at is None else {"query": expression, "time": f"{at:.3f}"}
 
     def _raise_unless_untold(self, error: SourceUnavailable) -> None:
         """Raise `error` unless it says that there is no such page for us: some stores only answer queries."""
@@ -140,22 +151,49 @@ class Prometheus:
         return Element(labels, self._number(found["value"]))
 
 
-def without_active_alerts(body: bytes) -> bytes:
-    """Given the body of /api/v1/rules, return it with every list of active alerts emptied.
+def without_active_alerts(parts: Iterable[bytes]) -> bytes | None:
+    """Given the body of /api/v1/rules as it comes, return it with every list of active alerts emptied.
 
-    Both marks hold bare quotes, which inside a JSON string would be escaped, so no label's text can imitate them.
+    None if it is not in Prometheus's order: then a cut could swallow the rule that follows. The marks hold bare quotes,
+    which inside a JSON string would be escaped, so no label's text can imitate them.
     """
-    parts: list[bytes] = []
-    start = 0
-    while (opened := body.find(_ALERTS_OPEN, start)) >= 0:
-        opened += len(_ALERTS_OPEN)
-        closed = body.find(_ALERTS_CLOSE, opened)
-        if closed < 0:
-            break
-        parts.append(body[start:opened])
-        start = closed
-    parts.append(body[start:])
-    return b"".join(parts)
+    kept: list[bytes] = []
+    pending = b""
+    inside = False
+    for part in parts:
+        pending += part
+        while (found := pending.find(_ALERTS_CLOSE if inside else _ALERTS_OPEN)) >= 0:
+            end = found if inside else found + len(_ALERTS_OPEN)
+            if inside and _OF_A_RULE in pending[:end]:
+                return None
+            if not inside:
+                kept.append(pending[:end])
+            pending, inside = pending[end:], not inside
+        if inside:
+            if _OF_A_RULE in pending:
+                return None
+            # the mark may have begun here, and nothing before it is wanted
+            pending = pending[-len(_ALERTS_CLOSE) :]
+    return None if inside else b"".join([*kept, pending])
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Given an answer with a vector as it comes, yield JSON lists of its first elements, and last the answer itself.
+
+    That holds the elements which no list held; an answer in another order than Prometheus's comes as a whole. The mark
+    between two elements holds bare quotes, which inside a JSON string would be escaped, so no label can imitate it.
+    """
+    head, pending = b"", b""
+    for part in parts:
+        pending += part
+        if not head and (found := pending.find(_RESULT)) >= 0:
+            head, pending = pending[: found + len(_RESULT)], pending[found + len(_RESULT) :]
+        cut = pending.rfind(_BETWEEN) if head else -1
+        if cut >= 0:
+            # one brace ends the element, the comma after it falls away
+            yield b"[" + pending[: cut + 1] + b"]"
+            pending = pending[cut + 2 :]
+    yield head + pending
 
 
 def external_labels_of(config: str) -> frozenset[str]:

@@ -10,9 +10,9 @@ from typing import Any
 from flask import Flask, Request, Response, jsonify, request
 
 from remediator.model import State
-from remediator.web.hooks import peer_of
 from remediator.web.problems import Problem, add_handlers
 from remediator.web.service import Access, Service, is_loopback
+from remediator.web.thin import peer_of
 
 PREFIX = "/api/v1"
 DEFAULT_LIMIT = 50

@@ -6,38 +6,24 @@ A thin WSGI function before Flask, because a storm comes through here. 200 means
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from remediator.errors import StoreUnavailable
 from remediator.web.metrics import Metrics
 from remediator.web.payload import NotAPayload, parse
 from remediator.web.server import BODY_LIMIT
 from remediator.web.service import Access, Service
+from remediator.web.thin import Environ, StartResponse, peer_of, refuse
 
 logger = logging.getLogger(__name__)
 
 PATH = "/hooks/alertmanager"
-AT_ONCE = 96
+AT_ONCE = 48
 """Deliveries taken at one time; the other threads stay free for the page and the metrics."""
 BYTES_AT_ONCE = 64 * 1024 * 1024
 """Bytes of all bodies held at one time."""
-
-StartResponse = Callable[..., Any]
-Environ = dict[str, Any]
-
-_TITLES = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    405: "Method Not Allowed",
-    413: "Content Too Large",
-    503: "Service Unavailable",
-}
 
 
 class _Answer(Exception):
@@ -136,13 +122,6 @@ class Hook:
             raise _Answer(503, "unavailable", "the alerts could not be stored; try again") from error
 
 
-def peer_of(environ: Environ) -> str:
-    """Return the client's address; empty where a proxy stands between, for then it is not known."""
-    if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
-        return ""
-    return str(environ.get("REMOTE_ADDR", ""))
-
-
 def _length(environ: Environ) -> int:
     if environ.get("wsgi.input_terminated"):
         # chunked: how long it is shows only at its end, so room is kept for the longest
@@ -174,18 +153,7 @@ def _read(environ: Environ, size: int) -> bytes:
 
 
 def _reply(start_response: StartResponse, status: int, detail: str) -> Iterable[bytes]:
-    title = _TITLES[status]
     if status == 200:
         start_response("200 OK", [("Content-Length", "0")])
         return ()
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    body = json.dumps(problem).encode()
-    headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
-    if status == 401:
-        headers.append(("WWW-Authenticate", "Bearer"))
-    if status == 503:
-        headers.append(("Retry-After", "1"))
-    if status == 405:
-        headers.append(("Allow", "POST"))
-    start_response(f"{status} {title}", headers)
-    return (body,)
+    return refuse(start_response, status, detail, "POST")

@@ -17,8 +17,9 @@ from remediator.locale import LANGUAGES, catalog
 from remediator.locale.words import asked, fate, is_wrong, item, last_decision, mode, moment, proof, why, word
 from remediator.model import LIVE, Json, State
 from remediator.web.api import find
-from remediator.web.health import look
+from remediator.web.problems import Problem
 from remediator.web.service import Access, Service
+from remediator.web.thin import peer_of
 from selfheal.common.clock import SystemClock, to_rfc3339
 
 REFRESH = 5
@@ -60,6 +61,12 @@ def add_routes(flask: Flask, service: Service, access: Access) -> None:
     @flask.get("/style.css")
     def _style() -> Response:
         return Response(_STYLE, content_type="text/css; charset=utf-8")
+
+
+def look(access: Access) -> None:
+    """Raise Problem unless the present request may see the pages."""
+    if not access.may_look(request.headers.get("Authorization", ""), peer_of(request.environ)):
+        raise Problem(401, "Unauthorized", "from another machine the API's bearer token is needed")
 
 
 def _page(template: str, **values: Any) -> Response:

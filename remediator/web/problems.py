@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from remediator.errors import RemediatorError, StoreUnavailable
+from remediator.web import thin
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +25,8 @@ class Problem(Exception):
 
 def answer(status: int, title: str, detail: str) -> Response:
     """Given a status, a short title and a detail, return the answer."""
-    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    response = Response(body, status, content_type="application/problem+json")
-    if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
-        response.headers["Retry-After"] = "1"
-    return response
+    body, headers = thin.problem(status, title, detail)
+    return Response(body, status, headers)
 
 
 def add_handlers(flask: Flask) -> None:
@@ -59,8 +54,6 @@ def _unexpected(_error: Exception) -> Response:
 
 
 def _careful(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    for name, value in thin.CAREFUL.items():
+        response.headers.setdefault(name, value)
     return response

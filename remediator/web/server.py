@@ -20,7 +20,7 @@ from selfheal.common.clock import Clock, SystemClock
 
 logger = logging.getLogger(__name__)
 
-THREADS = 128
+THREADS = 64
 """More than the keep-alive connections of a storm: all of them wait for a commit at once."""
 BODY_LIMIT = 10 * 1024 * 1024
 HEADER_LIMIT = 64 * 1024

@@ -82,7 +82,8 @@ def _config(options: argparse.Namespace, texts: Catalog) -> Path | None:
 
 
 def _settings(config: Path) -> dict[str, str]:
-    from remediator.config import describe, load
+    from remediator.config import describe
+    from remediator.config.reading import load
     from selfheal.common.problems import ConfigError
 
     try:

@@ -1,4 +1,4 @@
-"""Keeps the C allocator from holding on to memory that many threads once used for a moment."""
+"""Keeps the C allocator from holding on to memory that was used for a moment only."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def few_arenas() -> bool:
     except (OSError, AttributeError):
         # another C library: it has its own ways, and ours are not needed there
         return False
+
+
+def give_back() -> bool:
+    """Return what the C allocator keeps unused to the system; say whether the C library can. Takes a millisecond."""
+    try:
+        library = ctypes.CDLL(None)
+        library.malloc_trim(0)
+    except (OSError, AttributeError):
+        return False
+    return True

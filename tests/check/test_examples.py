@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from remediator.check import run
-from remediator.config import load
+from remediator.config.reading import load
 from remediator.model import Mode
-from remediator.policy import Policy
+from remediator.policy_file import load_policy
 from selfheal.common.processes import Grouping
 from tests.tools import binary
 
@@ -52,7 +52,7 @@ def test_the_example_observes_and_asks_for_both_credentials(examples: Path) -> N
 
 def test_the_example_policy_permits_what_it_lists(examples: Path) -> None:
     grouping = Grouping.load(examples / "process-groups.yml")
-    policy = Policy.load(examples / "policy.yml", grouping=grouping)
+    policy = load_policy(examples / "policy.yml", grouping=grouping)
 
     assert policy.problem is None
     assert all(policy.may_group(group) is None for group in grouping.names())

@@ -17,8 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 from benchmarks.rig import until
 from remediator import pipeline
 from remediator.app import App
-from remediator.config import load
+from remediator.config import DEFAULT_LISTEN_ADDRESS
 from remediator.model import Alert, Argument, ArgumentType, Context, Effect, Outcome, Plan, Reached, nothing_happens
+from remediator.reading import Files, read
 from remediator.receive import Batch
 from selfheal.common.clock import Clock, ManualClock, to_rfc3339
 
@@ -172,7 +173,7 @@ class Bench:
     def start(self, *playbooks: str, reached: Reached = nothing_happens) -> App:
         """Write the configuration and start; what an earlier start left is taken up."""
         self.write(*playbooks)
-        self.app = App(load(self.folder / "remediator.yml"), clock=self.clock, actions=self.actions, reached=reached)
+        self.app = App(self._read, clock=self.clock, actions=self.actions, reached=reached)
         # as `App.start`, without listening
         self.app.parts.reloaded.set()
         pipeline.start(self.app.parts)
@@ -180,6 +181,9 @@ class Bench:
         self.app._started = True
         self.rest()
         return self.app
+
+    def _read(self) -> Files:
+        return read(self.folder / "remediator.yml", DEFAULT_LISTEN_ADDRESS, self.actions)
 
     def write(self, *playbooks: str, highest_mode: str = "auto") -> None:
         """Write the configuration's files."""

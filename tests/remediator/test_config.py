@@ -13,7 +13,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from remediator.config import describe, is_loopback, load, parse_listen_address, shipped_files
+from remediator.config import describe, is_loopback, parse_listen_address, shipped_files
+from remediator.config.reading import load
 from remediator.config.written import KEYS
 from remediator.model import Limits, Mode, Rate
 from selfheal.common.documents import parse_yaml

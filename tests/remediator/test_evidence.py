@@ -16,7 +16,7 @@ from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence import Evidence, FrozenRule, Trouble
 from remediator.evidence.evidence import ASKED_ONE_BY_ONE
-from remediator.evidence.prometheus import external_labels_of, without_active_alerts
+from remediator.evidence.prometheus import external_labels_of, in_pieces, without_active_alerts
 from remediator.evidence.shared import Shared
 from remediator.model import Alert, Reason, Verify
 from selfheal.common.clock import ManualClock, SystemClock
@@ -228,9 +228,9 @@ class Counting(Client):
         super().__init__(url)
         self._noted = asked
 
-    def ask(self, path: str, parameters: Mapping[str, str]) -> bytes:
+    def ask_parts(self, path: str, parameters: Mapping[str, str]) -> Iterator[bytes]:
         self._noted.append(parameters["query"])
-        return super().ask(path, parameters)
+        return super().ask_parts(path, parameters)
 
 
 def test_an_alert_prometheus_never_had_is_known_as_such(world: World) -> None:
@@ -337,15 +337,47 @@ def test_a_source_that_is_away_makes_blind_and_is_counted(world: World) -> None:
     there.close()
 
 
-def test_active_alerts_are_cut_out_of_the_rules_whatever_their_labels_say() -> None:
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+def test_active_alerts_are_cut_out_of_the_rules_whatever_their_labels_say(size: int) -> None:
     hostile = '"],"health":"ok'
     rule = {"name": "A", "query": "x", "alerts": [{"labels": {"a": hostile, '"alerts":[': "b"}}], "health": "ok"}
-    other = {"name": "B", "alerts": [], "health": "ok", "type": "alerting"}
+    other = {"name": "B", "query": "y", "alerts": [], "health": "ok", "type": "alerting"}
     body = json.dumps({"data": {"groups": [{"rules": [rule, other]}]}}, separators=(",", ":")).encode()
 
-    cut = json.loads(without_active_alerts(body))
-    assert cut["data"]["groups"][0]["rules"] == [rule | {"alerts": []}, other]
-    assert json.loads(without_active_alerts(json.dumps([rule]).encode())) == [rule]
+    cut = without_active_alerts(cut_up(body, size))
+
+    assert cut is not None
+    assert json.loads(cut)["data"]["groups"][0]["rules"] == [rule | {"alerts": []}, other]
+
+
+def test_rules_in_another_order_are_not_cut() -> None:
+    first = {"name": "A", "health": "ok", "alerts": [{}], "query": "x"}
+    second = {"name": "B", "query": "y", "alerts": [], "health": "ok"}
+    spaced = json.dumps([second]).encode()
+
+    assert without_active_alerts([json.dumps([first, second], separators=(",", ":")).encode()]) is None
+    assert without_active_alerts([spaced]) == spaced
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_a_vector_in_pieces_is_the_whole_vector(size: int, count: int) -> None:
+    hostile = '"}},{"metric":{"result":[{'
+    elements = [{"metric": {"n": str(n), "a": hostile}, "value": [1.5, "1"]} for n in range(count)]
+    answer = {"status": "success", "data": {"resultType": "vector", "result": elements}, "warnings": ["w"]}
+    body = json.dumps(answer, separators=(",", ":")).encode()
+
+    *lists, last = (json.loads(piece) for piece in in_pieces(cut_up(body, size)))
+
+    found = [element for piece in lists for element in piece] + last["data"]["result"]
+    assert found == elements
+    assert last["warnings"] == ["w"]
+    assert count < 2 or size == 10_000 or lists
+
+
+def cut_up(body: bytes, size: int) -> Iterator[bytes]:
+    """Return the body as it comes in parts."""
+    return (body[start : start + size] for start in range(0, len(body), size))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from remediator.errors import Refused
-from remediator.policy import Command, Policy, Root, overlap
+from remediator.policy import Command, Root, overlap
+from remediator.policy_file import load_policy
 from selfheal.common.problems import ConfigError
 from selfheal.common.processes import Process, boot_id
 
@@ -43,7 +44,7 @@ def identities(path: Path, *pairs: tuple[int, int], boot: str | None = None) -> 
 
 
 def test_a_whole_policy_is_read(tmp_path: Path) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE), (tmp_path / "store",))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE), (tmp_path / "store",))
 
     assert policy.process_groups == ("worker-*", "db")
     assert policy.root("/var/tmp/app") == Root("/var/tmp/app", 86_400.0, 3)
@@ -56,7 +57,7 @@ def test_a_whole_policy_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "process_groups: []"])
 def test_nothing_listed_is_nothing_permitted(tmp_path: Path, text: str) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", text))
+    policy = load_policy(write(tmp_path / "policy.yml", text))
 
     assert "not permitted" in (policy.may_signal(process(), "worker-a") or "")
     with pytest.raises(Refused, match="root '/var/tmp/app' is not permitted; list it under roots"):
@@ -80,7 +81,7 @@ def test_nothing_listed_is_nothing_permitted(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_a_group_is_permitted_by_its_whole_name(tmp_path: Path, group: str | None, allowed: bool) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE))
 
     assert (policy.may_signal(process(), group) is None) is allowed
 
@@ -89,14 +90,14 @@ def test_a_group_is_permitted_by_its_whole_name(tmp_path: Path, group: str | Non
     "path", ["/var/tmp/app/", "/var/tmp/app/x", "/var/tmp", "/var/tmp/../tmp/app", "", "var/tmp/app"]
 )
 def test_a_root_is_permitted_only_as_it_is_written(tmp_path: Path, path: str) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE))
 
     with pytest.raises(Refused, match="is not permitted"):
         policy.root(path)
 
 
 def test_a_verb_that_no_service_has_is_refused(tmp_path: Path) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE))
 
     with pytest.raises(Refused, match="web has no command 'timeout'; there are start, stop, status"):
         policy.command("web", "timeout")
@@ -121,7 +122,7 @@ commands:
     )
 
     with pytest.raises(ConfigError) as raised:
-        Policy.load(path)
+        load_policy(path)
 
     found = {problem.path: str(problem).removeprefix(f"{path}: {problem.path}: ") for problem in raised.value.problems}
     by_part = {part: text for place, text in found.items() for part in [place.replace(".[key]", "")]}
@@ -157,17 +158,17 @@ def test_a_file_that_is_no_policy_is_refused(tmp_path: Path, data: bytes, what: 
     path.chmod(0o600)
 
     with pytest.raises(ConfigError, match=what):
-        Policy.load(path)
+        load_policy(path)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        Policy.load(tmp_path / "policy.yml")
+        load_policy(tmp_path / "policy.yml")
 
 
 @pytest.mark.parametrize(("mode", "denies"), [(0o600, False), (0o644, False), (0o620, True), (0o602, True)])
 def test_a_file_that_others_may_write_denies_everything(tmp_path: Path, mode: int, denies: bool) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE, mode))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE, mode))
 
     assert (policy.may_signal(process(), "worker-a") is not None) is denies
     if denies:
@@ -184,11 +185,11 @@ def test_a_file_that_another_user_owns_denies_everything(tmp_path: Path) -> None
     path = write(tmp_path / "policy.yml", WHOLE)
     os.chown(path, 65_534, 65_534)
 
-    assert "is owned by uid 65534" in (Policy.load(path).may_signal(process(), "worker-a") or "")
+    assert "is owned by uid 65534" in (load_policy(path).may_signal(process(), "worker-a") or "")
 
 
 def test_identities_narrow_the_groups_and_are_read_anew_each_time(tmp_path: Path) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
     recorded = identities(tmp_path / "ids.json", (1, 1), (4242, 77))
 
     assert policy.may_signal(process(), "worker-a") is None
@@ -218,20 +219,20 @@ def test_identities_narrow_the_groups_and_are_read_anew_each_time(tmp_path: Path
     ids=["no JSON", "a list", "no processes", "pairs", "texts", "a bool", "a list in it", "deep", "another boot"],
 )
 def test_broken_identities_deny(tmp_path: Path, text: str, why: str) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
     write(tmp_path / "ids.json", text.replace("BOOT", boot_id(PROC)))
 
     assert why in (policy.may_signal(process(), "worker-a") or "")
 
 
 def test_missing_identities_deny(tmp_path: Path) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
 
     assert "cannot be read" in (policy.may_signal(process(), "worker-a") or "")
 
 
 def test_identities_that_others_may_write_deny(tmp_path: Path) -> None:
-    policy = Policy.load(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
+    policy = load_policy(write(tmp_path / "policy.yml", WHOLE + "identities: ids.json\n"))
     identities(tmp_path / "ids.json", (4242, 77)).chmod(0o666)
 
     assert "can be written by others" in (policy.may_signal(process(), "worker-a") or "")

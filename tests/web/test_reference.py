@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from remediator.web import Access, Metrics, make_app
+from remediator.web.health import PATHS
 from remediator.web.hooks import PATH
 from selfheal.common.shipped import shipped
 from tests.web.site import FakeService, Site
@@ -22,7 +23,7 @@ def test_every_route_has_a_heading_and_every_heading_a_route() -> None:
 
     headings = set(re.findall(r"^### `([A-Z]+ [^`]+)`$", PAGE.read_text("utf-8"), re.M))
 
-    assert headings == routes | {f"POST {PATH}"}
+    assert headings == routes | {f"POST {PATH}"} | {f"GET {path}" for path in PATHS}
 
 
 def test_every_metric_is_in_the_table_with_its_labels(site: Site) -> None:
