@@ -1,6 +1,6 @@
 # `make run` shows the loop healing a sick patient; `make test` runs every test. Both need Python 3.11 or newer only.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint check bench tools
+.PHONY: help setup run test lint check bench tools oracles docs truth
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,9 @@ help:
 	@echo 'make check   format, lint, types, imports, tests: what CI runs'
 	@echo 'make bench   run the benchmarks'
 	@echo 'make tools   find or unpack Prometheus and Alertmanager'
+	@echo 'make oracles find or unpack the exporters that ours is compared with'
+	@echo 'make truth   look for a minute whether what is kept of processes is true'
+	@echo 'make docs    write the pages that are made from the code'
 	@echo 'make setup   make .venv with everything for development'
 
 # The first Python that is new enough and can make a virtual environment.
@@ -48,8 +51,20 @@ run: $(VENV)/.installed
 tools: $(VENV)/.installed
 	@$(BIN)/python -m selfheal.stack.tools
 
-test: setup tools
+# without them their comparisons are skipped, but in CI they fail: then this must not go on without them
+oracles: $(VENV)/.installed
+	@$(BIN)/python -m selfheal.stack.oracles || [ -z "$$CI" ]
+
+docs: setup oracles
+	@$(BIN)/python -m tests.exporter.reference
+	@$(BIN)/python -m tests.exporter.oracle.document
+
+test: setup tools oracles
 	@$(BIN)/python -m pytest
+
+# reads every process again for a minute and compares; the suite does it for seconds
+truth: setup
+	@SELFHEAL_TRUTH_SECONDS=60 $(BIN)/python -m pytest tests/exporter/test_process_truth.py
 
 lint: setup tools
 	$(BIN)/ruff format --check .
@@ -59,7 +74,9 @@ lint: setup tools
 
 check: lint test
 
-bench: setup tools
+bench: setup tools oracles
 	$(BIN)/python -m benchmarks.loop
 	$(BIN)/python -m benchmarks.storm --alerts 10000
 	$(BIN)/python -m benchmarks.crash --kills 50
+	$(BIN)/python -m benchmarks.exporter
+	$(BIN)/python -m benchmarks.growth

@@ -1,60 +1,55 @@
-"""Totals of groups that only ever grow: what members used since they were first seen, kept when they end."""
+"""Totals that only ever grow, and sums of the living: whole numbers, moved by differences, so that they never drift."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from operator import add, sub
 
-from exporter.procfs.members import Counters
-
-Identity = tuple[int, int]
-"""A pid and its start in ticks."""
-
-_NOTHING = Counters(0, 0, 0, 0, 0, 0, 0, 0)
+Counters = tuple[int, ...]
+"""What one process has used since it began, in the kernel's units; negative is what may not be read."""
 
 
-class Accounts:
-    """One total per group, and the last counters of every living process that was ever a member.
+def first_share(counters: Counters, born_since: bool) -> Counters:
+    """Given the counters at first sight, and whether the process was born since we began, return what counts of them.
 
-    Totals are whole numbers in the kernel's units: ticks stay ticks, so that sums never drift.
+    Of an older process nothing does: it used that before, and who knows when.
     """
-
-    def __init__(self, born_after_ticks: int) -> None:
-        self._born_after = born_after_ticks
-        self._seen: dict[int, tuple[int, Counters]] = {}
-        self._totals: dict[str, list[int]] = {}
-
-    def groups(self) -> list[str]:
-        """Return the groups that have a total."""
-        return list(self._totals)
-
-    def total(self, group: str) -> list[int]:
-        """Return the total of a group, in the order of `Counters`; zeros if it is new."""
-        return self._totals.setdefault(group, [0] * len(_NOTHING))
-
-    def forget(self, group: str) -> None:
-        """Forget the total of a group that is exported no more."""
-        self._totals.pop(group, None)
-
-    def update(self, members: Iterable[tuple[str, Identity, Counters]], pids: AbstractSet[int]) -> None:
-        """Given the members and all pids now, add to each group what its members used since they were last seen.
-
-        A process that is older than we are has nothing to add at first sight; one born since adds all it used.
-        A counter that cannot be read, or that fell because a thread ended, adds nothing.
-        """
-        for group, (pid, start), counters in members:
-            seen_start, last = self._seen.get(pid, (None, _NOTHING))
-            if seen_start != start:
-                last = _NOTHING if start > self._born_after else counters
-            total = self.total(group)
-            if last is not counters:
-                _add(total, counters, last)
-            self._seen[pid] = start, counters
-        for pid in self._seen.keys() - pids:
-            del self._seen[pid]
+    return counters if born_since else (0,) * len(counters)
 
 
-def _add(total: list[int], now: Counters, last: Counters) -> None:
-    for index, (new, old) in enumerate(zip(now, last, strict=True)):
-        if new is not None and old is not None and new > old:
-            total[index] += new - old
+def growth(now: Counters, last: Counters) -> Counters:
+    """Given counters now and when they were last counted, return by how much each has grown.
+
+    A counter that cannot be read, or that fell because a thread ended, has not grown.
+    """
+    grown = tuple(map(sub, now, last))
+    # the bytes of storage, which come last, may be unreadable once and not another time
+    if min(grown) < 0 or last[-1] < 0:
+        return tuple(new - old if new > old >= 0 else 0 for new, old in zip(now, last, strict=True))
+    return grown
+
+
+class Account:
+    """The total of everything that members ever used, and the sums over those that are members now."""
+
+    __slots__ = ("sums", "totals")
+
+    def __init__(self, totals: int, sums: int) -> None:
+        """Take how many numbers there are of each kind."""
+        self.totals = [0] * totals
+        self.sums = [0] * sums
+
+    def grow(self, grown: Counters) -> None:
+        """Add what a member used."""
+        self.totals = list(map(add, self.totals, grown))
+
+    def enter(self, share: tuple[int, ...]) -> None:
+        """Add the share of a new member."""
+        self.sums = list(map(add, self.sums, share))
+
+    def leave(self, share: tuple[int, ...]) -> None:
+        """Take out the share of one that is no member any more."""
+        self.sums = list(map(sub, self.sums, share))
+
+    def move(self, share: tuple[int, ...], last: tuple[int, ...]) -> None:
+        """Put a member's new share in the place of its last."""
+        self.sums = list(map(add, self.sums, map(sub, share, last)))

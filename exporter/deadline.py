@@ -16,21 +16,30 @@ class LateError(Exception):
 
 
 class _Job(Generic[T]):
-    """One call and, once `done` is set, its answer."""
+    """One call and, once it has ended, its answer."""
 
     def __init__(self, call: Callable[[], T]) -> None:
-        self.call = call
-        self.done = threading.Event()
+        self._call = call
+        # held while the call goes on; waiting for it costs half of what it does with an Event
+        self._going_on = threading.Lock()
+        self._going_on.acquire()
         self.answer: T | None = None
         self.error: BaseException | None = None
 
     def run(self) -> None:
         """Make the call and keep its answer or its error."""
         try:
-            self.answer = self.call()
+            self.answer = self._call()
         except Exception as error:  # noqa: BLE001 - handed to the caller, who waits on another thread
             self.error = error
-        self.done.set()
+        self._going_on.release()
+
+    def has_ended(self, seconds: float = 0) -> bool:
+        """Say whether the call has ended, as soon as it has or so many seconds are over."""
+        if not self._going_on.acquire(timeout=max(0.0, seconds)):
+            return False
+        self._going_on.release()
+        return True
 
 
 class BoundedCaller(Generic[T]):
@@ -47,7 +56,7 @@ class BoundedCaller(Generic[T]):
             raise LateError("the last call has not answered yet")
         job = _Job(call)
         self._queue().put(job)
-        if not job.done.wait(seconds):
+        if not job.has_ended(seconds):
             self._late = job
             raise LateError(f"no answer in {seconds:g} s")
         if job.error is not None:
@@ -55,18 +64,20 @@ class BoundedCaller(Generic[T]):
         # set, for there was no error; None is an answer like any other
         return cast(T, job.answer)
 
-    def is_stuck(self) -> bool:
-        """Say whether a late call is still without answer."""
-        if self._late is not None and self._late.done.is_set():
+    def is_stuck(self, seconds: float = 0) -> bool:
+        """Say whether a late call is still without answer, also after waiting for it so many seconds more."""
+        if self._late is not None and self._late.has_ended(seconds):
             self._late = None
         return self._late is not None
 
     def _queue(self) -> queue.SimpleQueue[_Job[T] | None]:
         if self._jobs is None:
-            self._jobs = queue.SimpleQueue()
+            jobs: queue.SimpleQueue[_Job[T] | None] = queue.SimpleQueue()
+            # if the system gives no more threads, the next call tries again
+            threading.Thread(target=_work, args=(jobs,), name=self._name, daemon=True).start()
             # the thread knows the queue but not us, so that it ends when nobody can call any more
-            weakref.finalize(self, self._jobs.put, None)
-            threading.Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True).start()
+            weakref.finalize(self, jobs.put, None)
+            self._jobs = jobs
         return self._jobs
 
 

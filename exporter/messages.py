@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
@@ -12,9 +13,11 @@ MOST_HEAD_BYTES = 8192
 _REASONS = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
@@ -67,10 +70,17 @@ class Response:
     content_type: str = "text/plain; charset=utf-8"
     headers: dict[str, str] = field(default_factory=dict)
 
+    def with_headers(self, headers: Mapping[str, str]) -> Response:
+        """Given more headers, return the same answer with them; its own win."""
+        return replace(self, headers={**headers, **self.headers}) if headers else self
+
 
 def parse_request(head: bytes) -> Request:
     """Given a request's head without its closing empty line, return it. Raise BadRequestError if it is not one."""
     line, *lines = head.decode("latin-1").split("\r\n")
+    if any(sign in part for part in (line, *lines) for sign in "\r\n\0"):
+        # others may take them for the end of a line, and see another request (RFC 9110, section 5.5)
+        raise BadRequestError("a line holds a sign that no line may hold")
     words = line.split(" ")
     if len(words) != 3 or not words[0] or not set(words[0]) <= _TOKEN:
         raise BadRequestError("the first line must be: METHOD TARGET HTTP/1.1")
@@ -114,9 +124,10 @@ def _origin(target: str) -> str:
 
 def render_response(response: Response, request: Request | None, now: float) -> bytes:
     """Given an answer, the request if there is one, and the time, return head and body as one run of bytes."""
-    body, headers = response.body, dict(response.headers)
+    # what an answer says of these wins
+    body, headers = response.body, {"X-Content-Type-Options": "nosniff"} | response.headers
     if len(body) >= _LEAST_GZIP_BYTES:
-        headers["Vary"] = "Accept-Encoding"
+        headers["Vary"] = "Accept, Accept-Encoding"
         if request is not None and request.takes_gzip:
             # level 1: 6 costs three times as much and saves a seventh
             packer = zlib.compressobj(1, zlib.DEFLATED, 31)
@@ -124,11 +135,10 @@ def render_response(response: Response, request: Request | None, now: float) -> 
             headers["Content-Encoding"] = "gzip"
     keep_alive = request is not None and request.keep_alive
     lines = [
-        f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
+        f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Other')}",
         f"Date: {_http_date(now)}",
         f"Content-Type: {response.content_type}",
         f"Content-Length: {len(body)}",
-        "X-Content-Type-Options: nosniff",
         f"Connection: {'keep-alive' if keep_alive else 'close'}",
         *(f"{name}: {value}" for name, value in headers.items()),
     ]

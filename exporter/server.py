@@ -7,20 +7,15 @@ import select
 import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from logging import getLogger
 
+from exporter.connection import Connection
+from exporter.door import Door, OpenDoor
 from exporter.encode import Family, Metric
-from exporter.messages import (
-    MOST_HEAD_BYTES,
-    STATUSES,
-    BadRequestError,
-    Request,
-    Response,
-    parse_request,
-    render_response,
-)
+from exporter.messages import STATUSES, BadRequestError, Request, Response, parse_request, render_response
 from selfheal.common.clock import Clock
 
 Answer = Callable[[Request], Response]
@@ -31,12 +26,13 @@ _RESPONSES = Metric("selfheal_exporter_http_responses_total", "counter", "Answer
 _DROPPED = Metric(
     "selfheal_exporter_http_connections_dropped_total",
     "counter",
-    "Connections ended by the exporter: idle ones that made room, refused for want of room, or too slow.",
+    "Connections ended by the exporter: idle ones that made room, refused for want of room, too slow, or without the "
+    "secrets that were asked for.",
     ("reason",),
 )
 _OPEN = Metric("selfheal_exporter_http_connections", "gauge", "Open connections.")
 
-_DROP_REASONS = ("evicted", "refused", "slow")
+_DROP_REASONS = ("evicted", "handshake", "refused", "slow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +45,36 @@ class Limits:
     write_seconds: float = 10.0
 
 
-class _Connection:
-    """One connection; `waiting_since` is None while a request of it is being answered."""
-
-    def __init__(self, sock: socket.socket, now: float) -> None:
-        self.sock = sock
-        self.waiting_since: float | None = now
-        self.buffer = b""
-
-    def shut(self) -> None:
-        """End it from another thread: the thread that reads from it sees the end."""
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # the other side was faster
-            pass
-
-
 class Server:
-    """Listens on one address from the beginning; answers once it serves."""
+    """Has its listening sockets from the beginning; answers once it serves."""
 
     def __init__(
         self,
-        address: tuple[str, int],
+        listeners: Sequence[socket.socket],
         clock: Clock,
         limits: Limits | None = None,
+        door: Door | None = None,
     ) -> None:
+        self._listeners = tuple(listeners)
         self._clock = clock
         self._limits = limits or Limits()
-        self._connections: set[_Connection] = set()
+        self._door = door or OpenDoor()
+        self._connections: set[Connection] = set()
         self._lock = threading.Lock()
         self._responses = dict.fromkeys(STATUSES, 0)
         self._dropped = dict.fromkeys(_DROP_REASONS, 0)
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._listener = socket.create_server(address, family=family, backlog=128)
-        self._listener.setblocking(False)
+        self._calls: deque[Callable[[], None]] = deque()
+        self._ending = False
+        for listener in self._listeners:
+            listener.setblocking(False)
         self._wake_in, self._wake_out = socket.socketpair()
-        self.port: int = self._listener.getsockname()[1]
+        for end in (self._wake_in, self._wake_out):
+            end.setblocking(False)
+
+    @property
+    def port(self) -> int:
+        """The port of the first listening socket."""
+        return int(self._listeners[0].getsockname()[1])
 
     def families(self) -> list[Family]:
         """Return the server's own metrics."""
@@ -94,18 +83,27 @@ class Server:
                 _OPEN.only(len(self._connections)),
                 _DROPPED.of({(reason,): count for reason, count in self._dropped.items()}),
                 _RESPONSES.of({(str(status),): count for status, count in self._responses.items()}),
+                *self._door.families(),
             ]
 
-    def serve(self, answer: Answer) -> None:
-        """Answer each request with what `answer` returns, until `stop` is called; then end all connections."""
+    def serve(self, answer: Answer, every: float | None = None, beat: Callable[[], None] = lambda: None) -> None:
+        """Answer each request with what `answer` returns, until `stop` is called; then end all connections.
+
+        `beat` is called at least every so many seconds while new connections are taken.
+        """
         with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._wake_in, selectors.EVENT_READ)
-            while not any(key.fileobj is self._wake_in for key, _ in selector.select()):
-                if not self._accept(answer):
+            for sock in (*self._listeners, self._wake_in):
+                selector.register(sock, selectors.EVENT_READ)
+            while not self._ending:
+                ready = [key.fileobj for key, _ in selector.select(every)]
+                beat()
+                self._run_calls()
+                left = [self._accept(sock, answer) for sock in self._listeners if sock in ready]
+                if not all(left):
                     # descriptors have run out: the caller still waits, and asking at once again would spin
                     select.select([self._wake_in], [], [], 0.1)
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         with self._lock:
             for connection in self._connections:
                 connection.shut()
@@ -114,20 +112,38 @@ class Server:
 
     def stop(self) -> None:
         """Make `serve` return; may be called from a signal handler and more than once."""
+        self._ending = True
+        self._wake()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Let the thread that serves make a call; for signal handlers, which must not do much themselves."""
+        self._calls.append(call)
+        self._wake()
+
+    def _wake(self) -> None:
         try:
             self._wake_out.send(b"x")
         except OSError:
-            # it has ended already
+            # it has ended already, or so many have called that it is about to wake
             pass
 
-    def _accept(self, answer: Answer) -> bool:
+    def _run_calls(self) -> None:
+        try:
+            self._wake_in.recv(4096)
+        except BlockingIOError:
+            # nobody has called
+            pass
+        while self._calls:
+            self._calls.popleft()()
+
+    def _accept(self, listener: socket.socket, answer: Answer) -> bool:
         """Begin a conversation with the next caller; say whether descriptors are left for more."""
         try:
-            sock, _ = self._listener.accept()
+            sock, _ = listener.accept()
         except OSError as error:
             # unless descriptors have run out, the caller only went away again
             return error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-        connection = _Connection(sock, self._clock.monotonic())
+        connection = Connection(sock, self._clock.monotonic())
         with self._lock:
             admitted = self._make_room()
             if admitted:
@@ -156,7 +172,7 @@ class Server:
         self._dropped["evicted"] += 1
         return True
 
-    def _refuse(self, connection: _Connection) -> None:
+    def _refuse(self, connection: Connection) -> None:
         # counted, not logged: whoever floods the port must not fill the log too
         self._count_drop("refused")
         try:
@@ -167,12 +183,16 @@ class Server:
             pass
         connection.sock.close()
 
-    def _converse(self, connection: _Connection, answer: Answer) -> None:
+    def _converse(self, connection: Connection, answer: Answer) -> None:
         try:
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while self._turn(connection, answer):
-                pass
-            _let_read(connection.sock)
+            if connection.sock.family in (socket.AF_INET, socket.AF_INET6):
+                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._let_in(connection):
+                while self._turn(connection, answer):
+                    pass
+                # whoever lingers now gives up its place as one that waits does
+                connection.waiting_since = self._clock.monotonic()
+                connection.let_read()
         except TimeoutError:
             self._count_drop("slow")
         except OSError:
@@ -182,61 +202,58 @@ class Server:
             self._leave(connection)
             connection.sock.close()
 
-    def _turn(self, connection: _Connection, answer: Answer) -> bool:
+    def _let_in(self, connection: Connection) -> bool:
+        connection.sock.settimeout(self._limits.head_seconds)
+        try:
+            sock, connection.terms = self._door.wrap(connection.sock)
+            with self._lock:
+                connection.sock = sock
+                # who wanted to end it meanwhile found a socket that was no longer in use
+                if connection not in self._connections:
+                    return False
+            self._door.greet(sock, connection.terms)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            self._count_drop("handshake")
+            logger.debug("client not let in", extra={"reason": str(error)})
+            return False
+        return True
+
+    def _turn(self, connection: Connection, answer: Answer) -> bool:
         """Read one request and answer it; say whether the connection goes on."""
         connection.waiting_since = self._clock.monotonic()
-        request: Request | None = None
+        limits, request = self._limits, None
         try:
-            head = self._read_head(connection)
-            if head is None:
+            head = connection.read_head(self._clock, limits.head_seconds, limits.idle_seconds)
+            if head is None or not self._door.still_holds(connection.terms):
                 return False
             connection.waiting_since = None
             request = parse_request(head)
-            response = _answered(answer, request)
+            refusal = self._door.refusal(request)
+            if not self._door.still_holds(connection.terms):
+                # the terms it was just judged by are not those under which it was let in
+                return False
+            response = refusal or _answered(answer, request)
         except BadRequestError as error:
+            if error.status == 408:
+                self._count_drop("slow")
             response = Response(error.status, f"{error.status}: {error}\n".encode())
-        connection.sock.settimeout(self._limits.write_seconds)
+        response = response.with_headers(self._door.headers())
+        connection.sock.settimeout(limits.write_seconds)
         self._send(connection, response, request)
         return request is not None and request.keep_alive
 
-    def _read_head(self, connection: _Connection) -> bytes | None:
-        """Return the next request's head, or None if the other side has nothing more to ask.
-
-        Raise TimeoutError if one has begun and does not end in time, BadRequestError if it is too large.
-        """
-        limits, clock = self._limits, self._clock
-        deadline = clock.monotonic() + (limits.head_seconds if connection.buffer else limits.idle_seconds)
-        while (end := connection.buffer.find(b"\r\n\r\n")) < 0:
-            if len(connection.buffer) > MOST_HEAD_BYTES:
-                raise BadRequestError(f"the head is longer than {MOST_HEAD_BYTES} bytes", 431)
-            begun = bool(connection.buffer)
-            connection.sock.settimeout(max(0.001, deadline - clock.monotonic()))
-            try:
-                part = connection.sock.recv(MOST_HEAD_BYTES)
-            except TimeoutError:
-                if begun:
-                    self._count_drop("slow")
-                    raise BadRequestError("the request did not end in time", 408) from None
-                return None
-            if not part:
-                return None
-            # empty lines before a request are allowed and mean nothing
-            connection.buffer = (connection.buffer + part) if begun else part.lstrip(b"\r\n")
-            if not begun and connection.buffer:
-                deadline = clock.monotonic() + limits.head_seconds
-        head, connection.buffer = connection.buffer[:end], connection.buffer[end + 4 :].lstrip(b"\r\n")
-        return head
-
-    def _send(self, connection: _Connection, response: Response, request: Request | None) -> None:
+    def _send(self, connection: Connection, response: Response, request: Request | None) -> None:
         with self._lock:
-            self._responses[response.status] += 1
+            self._responses[response.status] = self._responses.get(response.status, 0) + 1
         connection.sock.sendall(render_response(response, request, self._clock.now()))
 
     def _count_drop(self, reason: str) -> None:
         with self._lock:
             self._dropped[reason] += 1
 
-    def _leave(self, connection: _Connection) -> None:
+    def _leave(self, connection: Connection) -> None:
         with self._lock:
             self._connections.discard(connection)
 
@@ -250,16 +267,3 @@ def _answered(answer: Answer, request: Request) -> Response:
         # counted as a 500 when it is sent
         logger.exception("request failed", extra={"path": request.path})
         return Response(500, b"500: the exporter failed to answer; its log says why\n")
-
-
-def _let_read(sock: socket.socket) -> None:
-    """Close our half and wait shortly for the other: closing with bytes unread would take our answer away again."""
-    sock.shutdown(socket.SHUT_WR)
-    sock.settimeout(1.0)
-    try:
-        for _ in range(16):
-            if not sock.recv(65536):
-                return
-    except TimeoutError:
-        # long enough for an honest client
-        pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -39,12 +38,12 @@ class NoDataError(Exception):
 
 
 def flag_type(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Given a function that raises ValueError or re.error for a bad text, return one that argparse words well."""
+    """Given a function that raises ValueError for a bad text, return one that argparse words well."""
 
     def parse_flag(text: str) -> T:
         try:
             return parse(text)
-        except (ValueError, re.error) as error:
+        except ValueError as error:
             raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
 
     return parse_flag

@@ -40,6 +40,7 @@ sync its disk twice a second."""
 FIRST_BACK_OFF = 1.0
 LONGEST_BACK_OFF = 60.0
 
+
 @dataclass(slots=True)
 class _Row:
     """A work row as the engine knows it; `token` marks its one valid entry in the heaps.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from exporter.deadline import BoundedCaller, LateError
-from exporter.encode import Family, Metric
-from exporter.procfs.mounts import Mount, parse_mounts, read_mounts
+from exporter.encode import Family, Metric, as_text
+from exporter.filters import Filter, add_filter_flags, read_filter
+from exporter.procfs.mounts import Mount, MountTable, parse_mounts
 from exporter.settings import Settings, flag_type
+from exporter.statfs import Asker, Room
 from selfheal.common.durations import parse_duration
 from selfheal.common.flags import add_flag
 
@@ -26,135 +25,180 @@ FS_TYPES_EXCLUDED = (
     "|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$"
 )
 
-_LABELS = ("device", "fstype", "mountpoint")
-_ERROR_LABELS = ("device", "device_error", "fstype", "mountpoint")
-_AVAIL = Metric(
-    "node_filesystem_avail_bytes", "gauge", "Filesystem space available to non-root users in bytes.", _LABELS
-)
-_ERROR = Metric(
-    "node_filesystem_device_error",
+_LABELS = ("device", "device_error", "fstype", "mountpoint")
+
+
+# the kernel does not tell when a file system changes its options in another namespace
+_TABLE_LASTS = 60.0
+
+
+def _gauge(what: str, text: str) -> Metric:
+    return Metric(f"node_filesystem_{what}", "gauge", text, _LABELS)
+
+
+_AVAIL = _gauge("avail_bytes", "Bytes that users other than root can still write.")
+_ERROR = _gauge("device_error", "Whether the file system did not say its sizes; the label says why.")
+_FILES = _gauge("files", "Inodes that the file system has.")
+_FILES_FREE = _gauge("files_free", "Inodes that are not used.")
+_FREE = _gauge("free_bytes", "Bytes that are not used, those kept for root included.")
+_MOUNT_INFO = Metric(
+    "node_filesystem_mount_info",
     "gauge",
-    "Whether an error occurred while getting statistics for the given device.",
-    _ERROR_LABELS,
+    "Always 1; the numbers of the block device that is mounted.",
+    ("device", "major", "minor", "mountpoint"),
 )
-_FILES = Metric("node_filesystem_files", "gauge", "Filesystem total file nodes.", _LABELS)
-_FILES_FREE = Metric("node_filesystem_files_free", "gauge", "Filesystem total free file nodes.", _LABELS)
-_FREE = Metric("node_filesystem_free_bytes", "gauge", "Filesystem free space in bytes.", _LABELS)
-_READONLY = Metric("node_filesystem_readonly", "gauge", "Filesystem read-only status.", _ERROR_LABELS)
-_SIZE = Metric("node_filesystem_size_bytes", "gauge", "Filesystem size in bytes.", _LABELS)
-
-_TIMED_OUT = "mountpoint timeout"
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    """What of one property of a mount is wanted: all that matches `include`, or all but what matches `exclude`."""
-
-    include: re.Pattern[str] | None
-    exclude: re.Pattern[str] | None
-
-    def wants(self, value: str) -> bool:
-        """Say whether a mount with this value is exported."""
-        if self.include is not None:
-            return self.include.search(value) is not None
-        return self.exclude is None or self.exclude.search(value) is None
-
-
-class _Room:
-    """Asks mounts for their sizes, each in bounded time; one that hangs is not asked again until it has answered."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._stuck: dict[str, BoundedCaller[os.statvfs_result | OSError]] = {}
-        self._caller: BoundedCaller[os.statvfs_result | OSError] = BoundedCaller("filesystem")
-
-    def ask(self, path: Path, mountpoint: str) -> os.statvfs_result | str:
-        """Given a mount, return its sizes, or what is wrong with it."""
-        stuck = self._stuck.get(mountpoint)
-        if stuck is not None and stuck.is_stuck():
-            return _TIMED_OUT
-        self._stuck.pop(mountpoint, None)
-        try:
-            found = self._caller.call(lambda: _statvfs(path), self._seconds)
-        except LateError:
-            # the thread waits with the mount; the others get a new one
-            self._stuck[mountpoint] = self._caller
-            self._caller = BoundedCaller("filesystem")
-            return _TIMED_OUT
-        return found if isinstance(found, os.statvfs_result) else (found.strerror or str(found)).lower()
+_READONLY = _gauge("readonly", "Whether the mount, or the file system itself, is read-only.")
+_SIZE = _gauge("size_bytes", "Bytes that the file system has.")
 
 
 def add_flags(parser: argparse._ActionsContainer) -> None:
     """Add the filters, spelled as in node_exporter, and the time that one mount may take."""
-    for what, word, excluded in (
+    for what, things, excluded in (
         ("mount-points", "mount points", MOUNT_POINTS_EXCLUDED),
         ("fs-types", "file system types", FS_TYPES_EXCLUDED),
     ):
-        add_flag(
-            parser, f"--collector.filesystem.{what}-exclude", metavar="REGEX", type=flag_type(re.compile),
-            help=f"{word} to leave out (default: {excluded.replace('%', '%%')})",
-        )  # fmt: skip
-        add_flag(
-            parser, f"--collector.filesystem.{what}-include", metavar="REGEX", type=flag_type(re.compile),
-            help=f"{word} to export, instead of an exclude",
-        )  # fmt: skip
+        flag = "--collector.filesystem."
+        add_filter_flags(parser, f"{flag}{what}", things, excluded, f"{flag}ignored-{what}")
     add_flag(
         parser, "--collector.filesystem.mount-timeout", metavar="DURATION", default="500ms",
         type=flag_type(parse_duration),
         help="how long one mount may take to answer (default: %(default)s)",
+    )  # fmt: skip
+    add_flag(
+        parser, "--collector.filesystem.stat-workers", metavar="N", default="4", type=flag_type(_at_least_one),
+        help="how many mounts may hang until the others are left for the next scrape (default: %(default)s)",
     )  # fmt: skip
 
 
 def create(settings: Settings) -> Callable[[], list[Family]]:
     """Return the function that reads the mount table and asks each mount. Raise ValueError if filters contradict."""
     flags = vars(settings.flags)
-    points = _filter(flags, "mount-points", MOUNT_POINTS_EXCLUDED)
-    types = _filter(flags, "fs-types", FS_TYPES_EXCLUDED)
-    room = _Room(flags["collector.filesystem.mount_timeout"])
-    table: bytes | None = None
-    mounts: list[Mount] = []
+    points = read_filter(flags, "--collector.filesystem.mount-points", MOUNT_POINTS_EXCLUDED)
+    types = read_filter(flags, "--collector.filesystem.fs-types", FS_TYPES_EXCLUDED)
+    workers: int = flags["collector.filesystem.stat_workers"]
+    asker = Asker(flags["collector.filesystem.mount_timeout"], workers, settings.clock)
+    table = _Table(settings, points, types)
 
     def collect() -> list[Family]:
-        nonlocal table, mounts
-        data = read_mounts(settings.paths.procfs)
-        if data != table:
-            mounts = [m for m in parse_mounts(data) if points.wants(m.mountpoint) and types.wants(m.fstype)]
-            table = data
-        return _families([(m, room.ask(settings.paths.below_root(m.mountpoint), m.mountpoint)) for m in mounts])
+        mounts = table.read()
+        rooms = asker.ask(table.paths)
+        if table.is_outdated(rooms):
+            mounts = [mounted for mounted in table.read(anyway=True) if mounted.path in rooms]
+        return _families(mounts, rooms)
 
     return collect
 
 
-def _filter(flags: dict[str, re.Pattern[str] | None], what: str, excluded: str) -> _Filter:
-    flag = f"collector.filesystem.{what.replace('-', '_')}"
-    include, exclude = flags[f"{flag}_include"], flags[f"{flag}_exclude"]
-    if include and exclude:
-        raise ValueError(f"--collector.filesystem.{what}-include and -exclude contradict each other; give only one")
-    return _Filter(include, exclude or (None if include else re.compile(excluded)))
+class _Mounted:
+    """A mount with the labels of its series, rendered once."""
+
+    __slots__ = ("info", "is_readonly", "path", "plain")
+
+    def __init__(self, mount: Mount, mountpoint: str, path: str) -> None:
+        self.path = path
+        self.is_readonly = int(mount.is_readonly)
+        device = as_text(mount.device)
+        self.plain = (device, "", mount.fstype, mountpoint)
+        self.info = (device, str(mount.major), str(mount.minor), mountpoint)
 
 
-def _statvfs(path: Path) -> os.statvfs_result | OSError:
-    try:
-        return os.statvfs(path)
-    except OSError as error:
-        return error
+class _Table:
+    """The wanted mounts."""
+
+    def __init__(self, settings: Settings, points: Filter, types: Filter) -> None:
+        self._clock = settings.clock
+        self._init, self._own = (MountTable(settings.paths.procfs / who / "mountinfo") for who in ("1", "self"))
+        self._read_at = -_TABLE_LASTS
+        self._points = points
+        self._types = types
+        self._root = settings.paths.rootfs
+        self._readonly: frozenset[str] | None = None
+        self._data: bytes | None = None
+        self._mounts: list[_Mounted] = []
+        self.paths: Sequence[str] = ()
+        """Where the wanted mounts are, seen from here."""
+
+    def is_outdated(self, rooms: Mapping[str, Room]) -> bool:
+        """Given what the file systems say, say whether the table must be read again, for some have turned read-only.
+
+        After an error they do so without a word to who watches the table. Their own word does not do: all may be
+        mounted read-only for us alone.
+        """
+        before = self._readonly
+        self._readonly = frozenset(
+            path for path, room in rooms.items() if not isinstance(room, str) and room.f_flag & os.ST_RDONLY
+        )
+        return before is not None and before != self._readonly
+
+    def read(self, *, anyway: bool = False) -> list[_Mounted]:
+        """Return the wanted mounts. Raise OSError or ValueError if the table cannot be read.
+
+        It is read if it has changed, if it was long ago, or `anyway`.
+        """
+        now = self._clock.monotonic()
+        is_old = anyway or now - self._read_at >= _TABLE_LASTS
+        try:
+            data = self._init.read_changed(anyway=is_old)
+        except OSError:
+            # without rights on pid 1 our own view is the best there is, as in node_exporter
+            data = self._own.read_changed(anyway=is_old)
+        if is_old:
+            self._read_at = now
+        if data is not None and data != self._data:
+            self._mounts = self._wanted(parse_mounts(data))
+            self.paths = list(dict.fromkeys(mounted.path for mounted in self._mounts))
+            self._data = data
+        return self._mounts
+
+    def _wanted(self, mounts: list[Mount]) -> list[_Mounted]:
+        wanted: dict[tuple[str, ...], _Mounted] = {}
+        for mount in mounts:
+            point = _as_on_the_host(mount.mountpoint, self._root)
+            named = as_text(point)
+            if self._points.wants(named) and self._types.wants(mount.fstype):
+                path = os.path.join(self._root, point.lstrip("/"))  # noqa: PTH118 - text, asked in every scrape
+                mounted = _Mounted(mount, named, path)
+                # the same thing mounted on itself is one series
+                wanted.setdefault(mounted.plain, mounted)
+        return list(wanted.values())
 
 
-def _families(asked: list[tuple[Mount, os.statvfs_result | str]]) -> list[Family]:
-    rooms, errors, readonly = {}, {}, {}
-    for mount, room in asked:
-        error = room if isinstance(room, str) else ""
-        labels = (mount.device, error, mount.fstype, mount.mountpoint)
-        errors[labels] = 1 if error else 0
-        readonly[labels] = int(mount.is_readonly)
-        if not isinstance(room, str):
-            rooms[mount.device, mount.fstype, mount.mountpoint] = room
+def _as_on_the_host(mountpoint: str, root: Path) -> str:
+    """Given a mount point as seen from here, return it without the folder where the host's root is mounted."""
+    prefix = str(root)
+    if prefix == "/" or not (mountpoint == prefix or mountpoint.startswith(f"{prefix}/")):
+        return mountpoint
+    return mountpoint.removeprefix(prefix) or "/"
+
+
+def _families(mounts: list[_Mounted], rooms: Mapping[str, Room]) -> list[Family]:
+    good: list[tuple[_Mounted, os.statvfs_result]] = []
+    errors: list[tuple[tuple[str, ...], float]] = []
+    readonly: list[tuple[tuple[str, ...], float]] = []
+    for mounted in mounts:
+        room, labels = rooms[mounted.path], mounted.plain
+        if isinstance(room, str):
+            labels = (labels[0], room, *labels[2:])
+            errors.append((labels, 1))
+        else:
+            errors.append((labels, 0))
+            good.append((mounted, room))
+        readonly.append((labels, mounted.is_readonly))
     return [
-        _AVAIL.of({labels: room.f_bavail * room.f_frsize for labels, room in rooms.items()}),
-        _ERROR.of(errors),
-        _FILES.of({labels: room.f_files for labels, room in rooms.items()}),
-        _FILES_FREE.of({labels: room.f_ffree for labels, room in rooms.items()}),
-        _FREE.of({labels: room.f_bfree * room.f_frsize for labels, room in rooms.items()}),
-        _READONLY.of(readonly),
-        _SIZE.of({labels: room.f_blocks * room.f_frsize for labels, room in rooms.items()}),
+        Family(_AVAIL, [(mounted.plain, room.f_bavail * room.f_frsize) for mounted, room in good]),
+        Family(_ERROR, errors),
+        Family(_FILES, [(mounted.plain, room.f_files) for mounted, room in good]),
+        Family(_FILES_FREE, [(mounted.plain, room.f_ffree) for mounted, room in good]),
+        Family(_FREE, [(mounted.plain, room.f_bfree * room.f_frsize) for mounted, room in good]),
+        # two mounts may differ in their type alone
+        _MOUNT_INFO.of({mounted.info: 1 for mounted, _ in good}),
+        Family(_READONLY, readonly),
+        Family(_SIZE, [(mounted.plain, room.f_blocks * room.f_frsize) for mounted, room in good]),
     ]
+
+
+def _at_least_one(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError("at least 1 is needed")
+    return count

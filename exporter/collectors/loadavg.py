@@ -7,15 +7,16 @@ from collections.abc import Callable
 
 from exporter.encode import Family, Metric
 from exporter.procfs.host import parse_load_average
+from exporter.procfs.kept import KeptFile
 from exporter.settings import Settings
 
 name = "loadavg"
 text = "load averages"
 enabled = True
 
-_ONE = Metric("node_load1", "gauge", "1m load average.")
-_FIVE = Metric("node_load5", "gauge", "5m load average.")
-_FIFTEEN = Metric("node_load15", "gauge", "15m load average.")
+_ONE = Metric("node_load1", "gauge", "Tasks that run or wait to run, on average over 1 minute.")
+_FIVE = Metric("node_load5", "gauge", "Tasks that run or wait to run, on average over 5 minutes.")
+_FIFTEEN = Metric("node_load15", "gauge", "Tasks that run or wait to run, on average over 15 minutes.")
 
 
 def add_flags(_parser: argparse._ActionsContainer) -> None:
@@ -24,10 +25,10 @@ def add_flags(_parser: argparse._ActionsContainer) -> None:
 
 def create(settings: Settings) -> Callable[[], list[Family]]:
     """Return the function that reads `/proc/loadavg`."""
-    path = settings.paths.procfs / "loadavg"
+    file = KeptFile(settings.paths.procfs / "loadavg")
 
     def collect() -> list[Family]:
-        load = parse_load_average(path.read_bytes())
+        load = parse_load_average(file.read())
         return [_ONE.only(load.one), _FIFTEEN.only(load.fifteen), _FIVE.only(load.five)]
 
     return collect

@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Callable
 
 from exporter.encode import Family, Metric
-from exporter.procfs.host import parse_meminfo
+from exporter.fields import field_reader
+from exporter.procfs.host import find_meminfo
+from exporter.procfs.kept import KeptFile
+from exporter.procfs.layout import Layout
 from exporter.settings import Settings
 
 name = "meminfo"
@@ -20,14 +23,8 @@ def add_flags(_parser: argparse._ActionsContainer) -> None:
 
 def create(settings: Settings) -> Callable[[], list[Family]]:
     """Return the function that reads `/proc/meminfo`."""
-    path = settings.paths.procfs / "meminfo"
-    metrics: dict[str, Metric] = {}
+    return field_reader(KeptFile(settings.paths.procfs / "meminfo"), Layout(find_meminfo), _metric)
 
-    def collect() -> list[Family]:
-        fields = parse_meminfo(path.read_bytes())
-        for field in fields.keys() - metrics.keys():
-            # the names are the kernel's, so they are learnt from it
-            metrics[field] = Metric(f"node_memory_{field}", "gauge", f"Memory information field {field}.")
-        return [metrics[field].only(value) for field, value in sorted(fields.items())]
 
-    return collect
+def _metric(field: str) -> Metric:
+    return Metric(f"node_memory_{field}", "gauge", f"What the kernel's meminfo says of {field}.")

@@ -1,73 +1,47 @@
-"""Groups of processes: process-exporter's families, and what healing needs besides (zombies, oldest, largest)."""
+"""Groups of processes: process-exporter's families, what healing needs besides, and which names use most."""
 
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from exporter.accounts import Accounts
 from exporter.encode import Family, Metric
-from exporter.procfs.host import read_uptime
-from exporter.procfs.members import Details
-from exporter.procfs.processes import ProcessTable, Record, Snapshot
-from exporter.settings import IncompleteError, Settings
+from exporter.group_families import render_groups, render_threads, smaps_families
+from exporter.groups import Groups, Rules
+from exporter.naming import Namer
+from exporter.procfs.members import resident_bytes
+from exporter.procfs.record import Record
+from exporter.settings import IncompleteError, Settings, flag_type
+from exporter.smaps import Budget, Proportions
+from exporter.watch import watch_of
+from selfheal.common.durations import parse_duration
 from selfheal.common.flags import add_flag
-from selfheal.common.processes import Grouping, boot_time
+from selfheal.common.processes import Grouping
 from selfheal.common.procfs import TICKS_PER_SECOND
 
 name = "process"
-text = "groups of processes, named by --config.path"
+text = "groups of processes, named by --config.path, and the names that use most"
 enabled = True
 
-# a group without members and without a literal name is exported this long, so that its last counters are seen
-_GRACE_SECONDS = 300.0
-
-_STATES = {"R": "Running", "S": "Sleeping", "D": "Waiting", "Z": "Zombie"}
-
-
-def _group(name: str, text: str, *labels: str) -> Metric:
-    kind: Literal["counter", "gauge"] = "counter" if name.endswith("_total") else "gauge"
-    return Metric(f"namedprocess_namegroup_{name}", kind, text, ("groupname", *labels))
-
-
-_CPU = _group("cpu_seconds_total", "CPU time used by members since they were first seen.", "mode")
-_SWITCHES = _group(
-    "context_switches_total", "Context switches of members, all threads, since they were first seen.", "ctxswitchtype"
-)
-_MAJOR = _group("major_page_faults_total", "Major page faults of members since they were first seen.")
-_MINOR = _group("minor_page_faults_total", "Minor page faults of members since they were first seen.")
-_READ = _group("read_bytes_total", "Bytes read from storage by members since they were first seen, where readable.")
-_WRITTEN = _group(
-    "write_bytes_total", "Bytes written to storage by members since they were first seen, where readable."
-)
-_MEMORY = _group("memory_bytes", "Memory of the members.", "memtype")
-_PROCS = _group("num_procs", "Number of living members.")
-_THREADS = _group("num_threads", "Number of threads of the members.")
-_OLDEST = _group("oldest_start_time_seconds", "Start of the oldest member since the epoch; 0 without members.")
-_OPEN = _group("open_filedesc", "Open file descriptors of the members, where readable.")
-_STATE = _group("states", "Threads of the members by state, each counted once.", "state")
-_WORST = _group("worst_fd_ratio", "Largest share of its own limit of open files that a member uses.")
-
-_GROUP_LARGEST = Metric(
-    "selfheal_process_group_largest_resident_bytes",
-    "gauge",
-    "Resident memory of the largest member; 0 without members.",
-    ("groupname",),
-)
-_GROUP_OLDEST = Metric(
-    "selfheal_process_group_oldest_start_time_seconds",
-    "gauge",
-    "Start of the oldest member since the epoch; 0 without members.",
-    ("groupname",),
-)
-_GROUP_ZOMBIES = Metric(
-    "selfheal_process_group_zombies", "gauge", "Zombies whose parent belongs to the group.", ("groupname",)
-)
 _ZOMBIES = Metric("selfheal_zombies", "gauge", "Zombies on this host, whoever their parents are.")
-
+_FOLDED = Metric(
+    "selfheal_process_groups_folded", "gauge", "Groups without room of their own, whose members are counted as other."
+)
+_TOP_CPU = Metric(
+    "selfheal_top_cpu_seconds_total",
+    "counter",
+    "CPU time used by all processes of this name since they were first seen; of the names that used most lately.",
+    ("comm",),
+)
+_TOP_MEMORY = Metric(
+    "selfheal_top_resident_bytes", "gauge", "Resident memory of all processes of this name; of the largest.", ("comm",)
+)
+_TOP_FILES = Metric(
+    "selfheal_top_open_files", "gauge", "Open files of all processes of this name; of those with most.", ("comm",)
+)
 _ERRORS = Metric("namedprocess_scrape_errors", "counter", "Looks at the processes that failed as a whole.")
 _UNREADABLE = Metric("namedprocess_scrape_procread_errors", "counter", "Processes that could not be read.")
 _PARTIAL = Metric(
@@ -76,169 +50,195 @@ _PARTIAL = Metric(
 
 
 def add_flags(parser: argparse._ActionsContainer) -> None:
-    """Add the file that names the groups."""
+    """Add process-exporter's flags, with one dash or two as there, and ours."""
     add_flag(
-        parser, "--config.path", metavar="FILE", type=Path,
+        parser, "--config.path", "-config.path", metavar="FILE", type=Path,
         help="process-exporter's configuration file; without it there are no groups",
+    )  # fmt: skip
+    add_flag(
+        parser, "--procnames", "-procnames", metavar="NAMES", default="",
+        help="instead of a file: names of processes, separated by commas, each a group",
+    )  # fmt: skip
+    add_flag(
+        parser, "--namemapping", "-namemapping", metavar="PAIRS", default="",
+        help="instead of a file: names and regular expressions in turn, separated by commas; what an expression "
+        "captures of the command line is added to the name",
+    )  # fmt: skip
+    _add_switch(parser, "children", True, "count children that match nothing themselves to their parent's group")
+    _add_switch(parser, "threads", False, "tell of threads by their name, and where they wait")
+    _add_switch(parser, "gather-smaps", False, "read the proportional memory of members, which is slow")
+    _add_switch(
+        parser,
+        "recheck",
+        False,
+        "read the command line whenever a process ran, not only when it has begun another program",
+    )
+    add_flag(
+        parser, "--recheck-with-time-limit", "-recheck-with-time-limit", metavar="DURATION", default="0s",
+        type=flag_type(parse_duration), help="as --recheck, for so long after a process was first seen",
+    )  # fmt: skip
+    _add_switch(parser, "remove-empty-groups", False, "forget groups at once when their last member ends")
+    own = f"--collector.{name}"
+    add_flag(
+        parser, f"{own}.top", metavar="N", type=flag_type(_count), default="10",
+        help="names to tell that use most CPU, memory and files; 0 for none (default: %(default)s)",
+    )  # fmt: skip
+    add_flag(
+        parser, f"{own}.max-groups", metavar="N", type=flag_type(_count), default="1000",
+        help="most groups; members of further ones are counted as the group other (default: %(default)s)",
+    )  # fmt: skip
+    add_flag(
+        parser, f"{own}.group-grace", metavar="DURATION", type=flag_type(parse_duration), default="5m",
+        help="how long a group named after its members is told of after the last has ended (default: %(default)s)",
+    )  # fmt: skip
+    add_flag(
+        parser, f"{own}.held-files", metavar="N", type=flag_type(_count), default="2500",
+        help="processes of which one file is held open, for 4 KiB of the kernel's memory each (default: %(default)s)",
+    )  # fmt: skip
+    add_flag(
+        parser, f"{own}.smaps-budget", metavar="DURATION", type=flag_type(parse_duration), default="100ms",
+        help="with --gather-smaps, how long reading may take in one scrape (default: %(default)s)",
+    )  # fmt: skip
+    add_flag(
+        parser, f"{own}.smaps-max-bytes", metavar="BYTES", type=flag_type(_count), default=str(4 << 30),
+        help="with --gather-smaps, resident memory beyond which a process is left out (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_switch(parser: argparse._ActionsContainer, flag: str, default: bool, help: str) -> None:
+    # as Go's flags have it: alone it is on, and a value follows only after an equals sign
+    add_flag(
+        parser, f"--{flag}", f"-{flag}", nargs="?", const=True, metavar="true|false", type=flag_type(_truth),
+        default=default, help=f"{help} (default: {str(default).lower()})",
     )  # fmt: skip
 
 
 def create(settings: Settings) -> Callable[[], list[Family]]:
     """Return the function that looks at all processes. Raise ValueError if the configuration file is wrong."""
-    path = vars(settings.flags)["config.path"]
-    grouping = Grouping() if path is None else Grouping.load(path)
-    return Groups(settings, grouping).collect
+    return _Processes(settings)
 
 
-class Groups:
-    """The groups as they live on from scrape to scrape."""
+def files(flags: argparse.Namespace) -> list[Path]:
+    """Return the configuration files that are read."""
+    path = vars(flags)["config.path"]
+    return [] if path is None else [path]
 
-    def __init__(self, settings: Settings, grouping: Grouping) -> None:
-        self._procfs = settings.paths.procfs
+
+class _Processes:
+    """The groups and names as they live on from scrape to scrape."""
+
+    def __init__(self, settings: Settings) -> None:
+        flags = vars(settings.flags)
         self._clock = settings.clock
-        self._literal = grouping.names()
-        self._table = ProcessTable(self._procfs, grouping)
-        self._accounts: Accounts | None = None
-        self._empty_since: dict[str, float] = {}
+        self._top: int = flags["collector.process.top"]
+        self._threads: bool = flags["threads"]
         self._errors = {_ERRORS: 0, _UNREADABLE: 0, _PARTIAL: 0}
-        try:
-            self._begin()
-        except (OSError, ValueError):
-            # tried again at every scrape, where its failure is reported
-            pass
+        self._proportions: Proportions | None = None
+        if flags["gather_smaps"]:
+            budget = Budget(flags["collector.process.smaps_budget"], flags["collector.process.smaps_max_bytes"])
+            self._proportions = Proportions(budget, settings.clock)
+        grouping = read_grouping(flags)
+        self._watch = watch_of(settings)
+        self._watch.want(
+            open_files=self._top > 0, threads=self._threads, recheck_seconds=_recheck_seconds(flags),
+            held=flags["collector.process.held_files"],
+        )  # fmt: skip
+        self._watch.follow(None if grouping is None else _rules(flags, settings, grouping), self._top > 0)
 
-    def _begin(self) -> Accounts:
-        self._accounts = Accounts(int(read_uptime(self._procfs) * TICKS_PER_SECOND))
-        return self._accounts
-
-    def collect(self) -> list[Family]:
+    def __call__(self) -> list[Family]:
         """Return the families. Raise IncompleteError if some processes could not be read, or all."""
         try:
-            accounts = self._accounts or self._begin()
-            boot = boot_time(self._procfs)
-            found = self._table.look()
+            look = self._watch.refresh(name)
+            if self._watch.failure is not None:
+                raise self._watch.failure
         except (OSError, ValueError) as error:
             self._errors[_ERRORS] += 1
             raise IncompleteError(f"cannot read processes: {error}", self._own_families()) from error
-        self._errors[_UNREADABLE] += found.unreadable
-        self._errors[_PARTIAL] += found.partial
-        members = _members(found)
-        accounts.update(
-            (
-                (group, record.identity, details.counters)
-                for group, pairs in members.items()
-                for record, details in pairs
-            ),
-            found.pids,
-        )
-        zombies = _zombies(found)
-        present = self._present(accounts, members.keys() | zombies.keys())
+        self._errors[_UNREADABLE] += look.unreadable
+        self._errors[_PARTIAL] += look.partial
         families = [
-            *_gauges(present, members, boot),
-            *_counters(present, accounts),
-            *_zombie_families(present, zombies),
+            *self._group_families(self._watch.groups),
+            *self._top_families(),
+            _ZOMBIES.only(len(self._watch.table.zombies)),
+            *self._own_families(),
         ]
-        families += [_ZOMBIES.only(sum(record.is_zombie for record in found.records.values())), *self._own_families()]
-        if found.unreadable:
-            raise IncompleteError(f"{found.unreadable} processes could not be read", families)
+        if look.unreadable:
+            raise IncompleteError(f"{look.unreadable} processes could not be read", families)
         return families
 
-    def _present(self, accounts: Accounts, alive: set[str]) -> list[str]:
-        """Return the groups to export: literal ones for ever, the others until some time after their last member."""
-        now = self._clock.monotonic()
-        known = dict.fromkeys([*self._literal, *accounts.groups(), *sorted(alive)])
-        empty = {group for group in known if group not in alive and group not in self._literal}
-        self._empty_since = {group: self._empty_since.get(group, now) for group in empty}
-        for group, since in self._empty_since.items():
-            if now - since > _GRACE_SECONDS:
-                accounts.forget(group)
-                del known[group]
-        return list(known)
+    def close(self) -> None:
+        """Give back the files that are held open."""
+        self._watch.close()
+
+    def _group_families(self, groups: Groups | None) -> list[Family]:
+        if groups is None:
+            return []
+        present = groups.present(self._clock.monotonic())
+        families = [*render_groups(present, self._watch.boot_seconds), _FOLDED.only(groups.folded())]
+        if self._threads:
+            families += render_threads(present)
+        if self._proportions is not None:
+            members: dict[int, Record] = {}
+            for group in present:
+                members |= group.members
+            self._proportions.update(members)
+            families += smaps_families(present, self._proportions)
+        return families
+
+    def _top_families(self) -> list[Family]:
+        tops = self._watch.tops
+        if tops is None:
+            return []
+        most = self._top
+        return [
+            _TOP_CPU.of({(one.name,): one.ticks / TICKS_PER_SECOND for one in tops.by_cpu(most)}),
+            _TOP_MEMORY.of({(one.name,): resident_bytes(one.pages) for one in tops.by_memory(most)}),
+            _TOP_FILES.of({(one.name,): one.files for one in tops.by_files(most)}),
+        ]
 
     def _own_families(self) -> list[Family]:
         return [metric.only(count) for metric, count in self._errors.items()]
 
 
-Members = Mapping[str, list[tuple[Record, Details]]]
+def read_grouping(flags: Mapping[str, Any]) -> Grouping | None:
+    """Given the flags, return the rules, or None if there are none. Raise ValueError if they are wrong."""
+    path, names, mapping = flags["config.path"], flags["procnames"], flags["namemapping"]
+    if path is None:
+        return Grouping.of_names(names, mapping) if names or mapping else None
+    if names or mapping:
+        raise ValueError("--config.path cannot be used with --procnames or --namemapping; keep one of them")
+    return Grouping.load(path)
 
 
-def _members(found: Snapshot) -> Members:
-    members: defaultdict[str, list[tuple[Record, Details]]] = defaultdict(list)
-    for pid, group in found.groups.items():
-        record = found.records.get(pid)
-        if record is not None and record.details is not None:
-            members[group].append((record, record.details))
-    return members
+def _rules(flags: Mapping[str, Any], settings: Settings, grouping: Grouping) -> Rules:
+    namer = Namer(settings.paths.procfs, grouping)
+    return Rules(
+        match=namer,
+        literal=grouping.names(),
+        children=flags["children"],
+        always=namer.can_differ,
+        most=flags["collector.process.max_groups"],
+        grace_seconds=-1.0 if flags["remove_empty_groups"] else flags["collector.process.group_grace"],
+        threads=flags["threads"],
+    )
 
 
-def _zombies(found: Snapshot) -> dict[str, int]:
-    """Return how many zombies each group's members left."""
-    zombies: defaultdict[str, int] = defaultdict(int)
-    for record in found.records.values():
-        parent = found.records.get(record.stat.ppid) if record.is_zombie else None
-        if parent is not None and not parent.is_zombie and parent.pid in found.groups:
-            zombies[found.groups[parent.pid]] += 1
-    return zombies
+def _recheck_seconds(flags: Mapping[str, Any]) -> float:
+    limit: float = flags["recheck_with_time_limit"]
+    return limit or (math.inf if flags["recheck"] else 0.0)
 
 
-def _zombie_families(present: list[str], zombies: Mapping[str, int]) -> list[Family]:
-    return [_GROUP_ZOMBIES.of({(group,): zombies.get(group, 0) for group in present})]
+def _truth(text: str) -> bool:
+    # the words that Go takes
+    if text in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if text in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    raise ValueError("write true or false")
 
 
-def _counters(present: list[str], accounts: Accounts) -> list[Family]:
-    totals = {group: accounts.total(group) for group in present}
-
-    def of(metric: Metric, *fields: tuple[int, tuple[str, ...]], divisor: int = 1) -> Family:
-        return metric.of(
-            {
-                (group, *labels): total[index] / divisor if divisor > 1 else total[index]
-                for group, total in totals.items()
-                for index, labels in fields
-            }
-        )
-
-    return [
-        of(_CPU, (1, ("system",)), (0, ("user",)), divisor=TICKS_PER_SECOND),
-        of(_SWITCHES, (5, ("nonvoluntary",)), (4, ("voluntary",))),
-        of(_MAJOR, (3, ())),
-        of(_MINOR, (2, ())),
-        of(_READ, (6, ())),
-        of(_WRITTEN, (7, ())),
-    ]
-
-
-def _gauges(present: list[str], members: Members, boot: float) -> list[Family]:
-    groups = [(group, members.get(group, [])) for group in present]
-    memory: dict[tuple[str, ...], float] = {}
-    states: dict[tuple[str, ...], float] = {}
-    for group, pairs in groups:
-        memory[group, "resident"] = sum(record.resident_bytes for record, _ in pairs)
-        memory[group, "swapped"] = sum(details.swapped_bytes for _, details in pairs)
-        memory[group, "virtual"] = sum(record.stat.virtual_bytes for record, _ in pairs)
-        letters = "".join(details.thread_states for _, details in pairs)
-        known = {word: letters.count(letter) for letter, word in _STATES.items()}
-        states |= {(group, word): count for word, count in known.items()}
-        states[group, "Other"] = len(letters) - sum(known.values())
-    oldest = {
-        (group,): int(boot) + min(record.stat.start_ticks for record, _ in pairs) // TICKS_PER_SECOND if pairs else 0
-        for group, pairs in groups
-    }
-    return [
-        _PROCS.of({(group,): len(pairs) for group, pairs in groups}),
-        _MEMORY.of(memory),
-        _THREADS.of({(group,): sum(record.stat.threads for record, _ in pairs) for group, pairs in groups}),
-        _STATE.of(states),
-        _OPEN.of({(group,): sum(details.open_files or 0 for _, details in pairs) for group, pairs in groups}),
-        _WORST.of({(group,): max((_ratio(details) for _, details in pairs), default=0) for group, pairs in groups}),
-        _OLDEST.of(oldest),
-        _GROUP_OLDEST.of(oldest),
-        _GROUP_LARGEST.of(
-            {(group,): max((record.resident_bytes for record, _ in pairs), default=0) for group, pairs in groups}
-        ),
-    ]
-
-
-def _ratio(details: Details) -> float:
-    if not details.open_files or not details.open_files_limit:
-        return 0
-    return details.open_files / details.open_files_limit
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError("a number of things is not negative")
+    return count

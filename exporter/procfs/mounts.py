@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +13,17 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mounted file system as the host knows it."""
+    """One mounted file system as the host knows it; `device` is spelled as in the table, escapes and all.
+
+    Bytes that are no text are kept in the names as Python keeps them in paths.
+    """
 
     device: str
     mountpoint: str
     fstype: str
     options: frozenset[str]
+    major: int
+    minor: int
 
     @property
     def is_readonly(self) -> bool:
@@ -26,19 +33,49 @@ class Mount:
 
 def parse_mounts(data: bytes) -> list[Mount]:
     """Given the bytes of mountinfo, return the mounts in order. Raise ValueError if one is broken or there is none."""
-    mounts = [_parse_line(line) for line in data.decode("utf-8", "replace").split("\n") if line]
+    mounts = [_parse_line(line) for line in os.fsdecode(data).split("\n") if line]
     if not mounts:
         raise ValueError("mountinfo is empty")
     return mounts
 
 
-def read_mounts(procfs: Path) -> bytes:
-    """Return the mount table of pid 1, or ours where that may not be read. Raise OSError if neither can be."""
-    try:
-        return (procfs / "1/mountinfo").read_bytes()
-    except OSError:
-        # without rights on pid 1 our own view is the best there is, as in node_exporter
-        return (procfs / "self/mountinfo").read_bytes()
+class MountTable:
+    """The table of one process, read again only when the kernel says that something was mounted or unmounted.
+
+    With hundreds of mounts reading it costs more than asking them all for their sizes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._poll = select.poll()
+
+    def read_changed(self, *, anyway: bool = False) -> bytes | None:
+        """Return the table's bytes, or None if nothing has changed since. Raise OSError if it cannot be read."""
+        if self._descriptor is not None and not anyway and not self._poll.poll(0):
+            return None
+        self.close()
+        descriptor = self._descriptor = os.open(self._path, os.O_RDONLY)
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            data = file.readall()
+        if os.fstat(descriptor).st_size:
+            # an ordinary file: nobody tells when it changes
+            self.close()
+        else:
+            self._poll.register(descriptor, select.POLLPRI)
+        return data
+
+    def close(self) -> None:
+        """Give the descriptor back; the next read opens the table again."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            self._poll = select.poll()
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        # absent if __init__ never ran
+        if getattr(self, "_descriptor", None) is not None:
+            self.close()
 
 
 def _parse_line(line: str) -> Mount:
@@ -47,8 +84,11 @@ def _parse_line(line: str) -> Mount:
     fields, rest = before.split(" "), after.split(" ")
     if not dash or len(fields) < 6 or len(rest) < 3:
         raise ValueError(f"not a line of mountinfo: {line!r}")
+    major, _, minor = fields[2].partition(":")
+    if not (major.isdecimal() and minor.isdecimal()):
+        raise ValueError(f"no device number in mountinfo: {line!r}")
     options = frozenset(fields[5].split(",")) | frozenset(rest[2].split(","))
-    return Mount(_unescape(rest[1]), _unescape(fields[4]), _unescape(rest[0]), options)
+    return Mount(rest[1], _unescape(fields[4]), rest[0], options, int(major), int(minor))
 
 
 def _unescape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Every process, read again only when it has run since the last look; groups' members in full detail.
+"""Every process of this host, look after look; read again only when it has run since the last one.
 
 A process whose CPU clock has not moved has not executed, so its counters, descriptors, threads, name and arguments
 are what they were; only its memory (reclaim) and its parent (when that ended) can have changed.
@@ -6,176 +6,313 @@ are what they were; only its memory (reclaim) and its parent (when that ended) c
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from dataclasses import dataclass
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from operator import ne
 from pathlib import Path
 
-from exporter.procfs.members import Details, MemberReader, swapped_bytes
-from selfheal.common.processes import Grouping, Process, nearest_groups
-from selfheal.common.procfs import (
-    GONE,
-    ProcessFolder,
-    Stat,
-    list_pids,
-    parse_argv,
-    parse_effective_uid,
-    parse_resident_bytes,
-    parse_stat,
-)
+from exporter.procfs.members import Rights, parse_stat, parse_swapped_bytes, slurp, swap_is_used
+from exporter.procfs.reader import Reader
+from exporter.procfs.record import Record, Wanted
+from exporter.procfs.residents import Residents
+from selfheal.common.procfs import GONE, TICKS_PER_SECOND
+
+# what the kernel tells of a process and its files are read while the processor still has both at hand
+_TOGETHER = 48
 
 
 @dataclass(slots=True)
-class Record:
-    """One process between two looks; replaced when it ran, kept and its memory brought up to date when it did not."""
+class Look:
+    """What one look found: who came, who was read again, whose memory alone changed, who went.
 
-    pid: int
-    clock_ns: int | None
-    stat: Stat
-    arguments: bytes
-    own_group: str | None
-    resident_bytes: int = 0
-    details: Details | None = None
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        """The pid and the start: no other process of this boot has both."""
-        return self.pid, self.stat.start_ticks
-
-    @property
-    def is_zombie(self) -> bool:
-        """Say whether it has ended and waits for its parent."""
-        return self.stat.state in ("Z", "X") and self.stat.threads <= 1
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All processes of one look and the group of each that has one; of the members alone `details` are set.
-
-    `pids` are all that were listed, those included that could not be read.
+    In `broken` are those that are there and could not be read; they are tried again at every look.
     """
 
-    records: dict[int, Record]
-    groups: dict[int, str]
-    pids: frozenset[int]
-    unreadable: int
-    partial: int
+    born: list[Record] = field(default_factory=list)
+    changed: list[Record] = field(default_factory=list)
+    resized: list[Record] = field(default_factory=list)
+    gone: list[Record] = field(default_factory=list)
+    broken: list[Record] = field(default_factory=list)
+    unreadable: int = 0
+    partial: int = 0
 
 
 class ProcessTable:
     """The processes below one procfs, looked at again and again."""
 
-    def __init__(self, procfs: Path, grouping: Grouping) -> None:
-        self._procfs = procfs
-        self._grouping = grouping
-        self._records: dict[int, Record] = {}
-        self._members = MemberReader(procfs)
-        self._unreadable = 0
+    def __init__(self, procfs: Path, wanted: Wanted | None = None) -> None:
+        self.records: dict[int, Record] = {}
+        self.zombies: set[int] = set()
+        self._rights = Rights(procfs)
+        self._reader = Reader(self._rights)
+        self._reader.wanted = wanted or Wanted()
+        self._residents: Residents | None = None
+        self._procfs = os.fsencode(procfs)
+        self._look = Look()
+        # these are read again whether they ran or not: they are broken, or their parent may have changed
+        self._again: set[int] = set()
+        self._ended: set[int] = set()
+        self._unclocked = 0
+        self._vacant: list[int] = []
+        self._has_listed = False
+        self._last_pid = b""
+        self._load: int | None = None
+        if self._rights.shows_ourselves:
+            self._load = os.open(procfs / "loadavg", os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._load)
+        self._order: list[Record] = []
+        self._ids: list[int] = []
+        self._clocks: list[int] = []
+        self._is_arranged = False
 
-    def look(self) -> Snapshot:
-        """Return all processes as they are now. Raise OSError if procfs itself cannot be listed."""
-        self._unreadable, partial = 0, self._members.partial
-        known = self._records
-        records: dict[int, Record] = {}
-        kept: list[Record] = []
-        pids = list_pids(self._procfs)
-        for pid in pids:
-            old = known.get(pid)
-            if old is not None and not self._ran(old):
-                records[pid] = old
-                kept.append(old)
-            else:
-                self._read_into(records, pid, old)
-        for old in kept:
-            if _lost_parent(old, records):
-                del records[old.pid]
-                self._read_into(records, old.pid, old)
-        self._records = records
-        own = {pid: None if record.is_zombie else record.own_group for pid, record in records.items()}
-        groups = nearest_groups(own, {pid: record.stat.ppid for pid, record in records.items()})
-        for pid in [pid for pid in groups if not records[pid].is_zombie]:
-            self._complete(records, pid)
-        return Snapshot(records, groups, frozenset(pids), self._unreadable, self._members.partial - partial)
+    @property
+    def wanted(self) -> Wanted:
+        """What is read of each process."""
+        return self._reader.wanted
 
-    def _ran(self, record: Record) -> bool:
-        return record.clock_ns is None or record.clock_ns != self._clock(record.pid)
+    @wanted.setter
+    def wanted(self, wanted: Wanted) -> None:
+        if wanted != self._reader.wanted:
+            self._reader.wanted = wanted
+            # what was not wanted so far has to be read of all
+            self._again.update(self.records)
 
-    def _clock(self, pid: int) -> int | None:
-        if not self._members.shows_ourselves:
-            return None
+    def close(self) -> None:
+        """Give all descriptors back; a later look opens them again."""
+        if self._residents is not None:
+            self._residents.close()
+            self._residents = None
+            for record in self.records.values():
+                record.descriptor = -1
+            self._is_arranged = False
+
+    def look(self) -> Look:
+        """Look at all processes as they are now. Raise OSError if procfs itself cannot be listed.
+
+        Of those born only name and parent are known: `complete` reads the rest, once it is known who is a member.
+        """
+        look = self._look = Look()
+        partial = self._reader.partial
+        born = self._list() if self._may_have_forked() else []
+        self._reader.swap_is_used = self._swap_is_used()
+        self._reader.recheck_from_ticks = self._recheck_from_ticks()
+        again, self._again = self._again & self.records.keys(), set()
+        ran = self._run(again)
+        if ran is None:
+            # who ended, perhaps at this moment, is told by the listing
+            born += self._list()
+            ran = self._run(again)
+        look.changed = self._read(ran or [])
+        new = sorted({*born, *self._vacant} - self.records.keys())
+        self._vacant.clear()
+        look.born = [record for pid in new if (record := self._meet(pid)) is not None]
+        self._read_orphans()
+        look.partial = self._reader.partial - partial
+        return look
+
+    def complete(self, records: Iterable[Record]) -> None:
+        """Read what is wanted of the born, and of those that have become members since they were read.
+
+        One that has ended meanwhile is added to `gone` of the present look, one that cannot be read to `broken`.
+        """
+        partial = self._reader.partial
+        self._read(list(records))
+        self._look.partial += self._reader.partial - partial
+
+    def _may_have_forked(self) -> bool:
+        """Say whether there can be new processes: without a new pid since the last listing there are none."""
+        before, self._last_pid = self._last_pid, b""
+        self._has_listed = False
+        if self._load is None:
+            return True
         try:
-            # the CPU clock of a whole other process: clock_getcpuclockid(3) without its library call
-            return time.clock_gettime_ns((~pid << 3) | 2)
+            # the pid given last stands at the end; it is the same again by chance once in all pids
+            self._last_pid = os.pread(self._load, 128, 0).rpartition(b" ")[2]
         except OSError:
-            return None
+            return True
+        return self._last_pid != before
 
-    def _read_into(self, records: dict[int, Record], pid: int, old: Record | None) -> None:
+    def _list(self) -> list[int]:
+        """Take out those that are listed no more; return the pids that are new."""
+        names = os.listdir(self._procfs)  # noqa: PTH208
+        pids = set(map(int, filter(bytes.isdigit, names)))
+        self._has_listed = True
+        for pid in self.records.keys() - pids:
+            self._drop(pid)
+        return list(pids - self.records.keys())
+
+    def _run(self, again: set[int]) -> list[Record] | None:
+        """Return those that ran since the last look, or must be read in any case, and read the memory of all.
+
+        Return None if somebody has ended who was not listed anew.
+        """
+        self._arrange()
+        if not self._rights.shows_ourselves:
+            return self._order
         try:
-            records[pid] = self._read(pid, old)
-        except GONE:
-            # it ended between the listing and now: as if it had not been listed
-            pass
-        except (OSError, ValueError):
-            self._unreadable += 1
+            now = list(map(time.clock_gettime_ns, self._ids))
+        except OSError:
+            # one of them has been reaped
+            if not self._has_listed:
+                return None
+            now = list(map(self._clock, self._ids))
+        moved = list(map(ne, now, self._clocks))
+        self._clocks = now
+        if again:
+            moved = [ran or record.pid in again for ran, record in zip(moved, self._order, strict=True)]
+        for record, clock in zip(compress(self._order, moved), compress(now, moved), strict=True):
+            record.clock = clock
+        if self._residents is not None:
+            self._look.resized, ended = self._residents.read(moved)
+            self._again.update([record.pid for record in ended])
+            if self._reader.swap_is_used:
+                self._look.resized = [record for record in self._look.resized if self._reread_swap(record)]
+        return list(compress(self._order, moved))
 
-    def _read(self, pid: int, old: Record | None) -> Record:
-        # the clock first: what runs between the two reads then shows as a clock that moved
-        clock = self._clock(pid)
-        with ProcessFolder(self._procfs, pid) as folder:
-            stat = parse_stat(folder.read("stat"))
-            # without memory there are no arguments: kernel threads and zombies
-            arguments = folder.read("cmdline") if stat.virtual_bytes else b""
-            if (
-                old is not None
-                and not self._grouping.uses_user
-                and old.stat.start_ticks == stat.start_ticks
-                and old.arguments == arguments
-                and old.stat.comm == stat.comm
-            ):
-                group = old.own_group
-            else:
-                group = self._match(folder, pid, stat, arguments)
-        return Record(pid, clock, stat, arguments, group)
+    def _arrange(self) -> None:
+        if self._is_arranged:
+            return
+        self._is_arranged = True
+        self._order = list(self.records.values())
+        if self._rights.shows_ourselves:
+            self._ids = [record.clock_id for record in self._order]
+            self._clocks = [record.clock for record in self._order]
+            if self._residents is None:
+                self._residents = Residents(self.wanted.held)
+            self._residents.arrange(self._order)
 
-    def _match(self, folder: ProcessFolder, pid: int, stat: Stat, arguments: bytes) -> str | None:
-        argv = parse_argv(arguments)
-        uid = parse_effective_uid(folder.read("status")) if self._grouping.uses_user else 0
-        exe = (argv[0] if argv else "") or stat.comm
-        return self._grouping.group_of(
-            Process(pid, stat.start_ticks, uid, stat.ppid, stat.comm, argv, exe, stat.state, 0, 0, stat.threads)
+    def _read(self, records: Sequence[Record]) -> list[Record]:
+        """Read these processes; return those that are there and could be read."""
+        found: list[Record] = []
+        for begin in range(0, len(records), _TOGETHER):
+            found += self._read_some(records[begin : begin + _TOGETHER])
+        return found
+
+    def _read_some(self, records: Sequence[Record]) -> list[Record]:
+        members = [record for record in records if record.member]
+        told = self._rights.ask(
+            [record.pid for record in members if record.stat.threads == 1],
+            [record.pid for record in members if record.stat.threads > 1],
         )
+        refresh = self._reader.refresh
+        found = []
+        for record in records:
+            had_memory = bool(record.stat.virtual_bytes)
+            try:
+                same = refresh(record, told.get(record.pid))
+            except GONE:
+                same = False
+            except (OSError, ValueError):
+                self._break(record)
+                continue
+            if not same:
+                # its pid may be another's by now, who is then met in its place
+                self._vacant.append(record.pid)
+                self._last_pid = b""
+                self._drop(record.pid)
+                continue
+            record.unreadable = False
+            if bool(record.stat.virtual_bytes) != had_memory or record.stat.state in "ZX":
+                # it becomes a zombie some time after its memory has gone
+                self._note_end(record)
+            stat = record.stat
+            # of one on a CPU the clock moves at the next tick of that CPU only
+            if stat.state == "R" or (stat.ppid not in self.records and stat.ppid):
+                self._again.add(record.pid)
+            found.append(record)
+        return found
 
-    def _statm(self, pid: int) -> int:
-        # without holding the folder, which costs as much again: the clock has just shown that the process lives
-        descriptor = os.open(f"{self._procfs}/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return parse_resident_bytes(os.read(descriptor, 256))
-        finally:
-            os.close(descriptor)
+    def _break(self, record: Record) -> None:
+        self._look.unreadable += 1
+        self._look.broken.append(record)
+        record.unreadable = True
+        self._again.add(record.pid)
 
-    def _complete(self, records: dict[int, Record], pid: int) -> None:
-        """Bring a member's memory and details up to date; forget it if it has ended."""
-        record = records[pid]
+    def _note_end(self, record: Record) -> None:
+        """Note that a process has no memory any more, or that it has some for the first time."""
+        self._is_arranged = False
+        if record.is_zombie and record.pid not in self.zombies:
+            self.zombies.add(record.pid)
+            self._ended.add(record.pid)
+        if self._residents is not None:
+            self._residents.release(record)
+
+    def _drop(self, pid: int) -> None:
+        record = self.records.pop(pid, None)
+        if record is None:
+            return
+        self._is_arranged = False
+        self._ended.add(pid)
+        self.zombies.discard(pid)
+        if self._residents is not None:
+            self._residents.release(record)
+        self._look.gone.append(record)
+
+    def _meet(self, pid: int) -> Record | None:
+        """Return a new process, or None if it has ended already or cannot be read."""
+        path = self._procfs + b"/%d/" % pid
+        # the clock first: what runs between the two readings then shows as a clock that moved
+        clock = self._clock((~pid << 3) | 2) if self._rights.shows_ourselves else 0
         try:
-            if record.details is not None and self._statm(pid) == record.resident_bytes:
-                return
-            with ProcessFolder(self._procfs, pid) as folder:
-                resident = parse_resident_bytes(folder.read("statm"))
-                if record.details is None:
-                    record.details = self._members.read(folder, pid, record.stat)
-                elif resident != record.resident_bytes:
-                    record.details.swapped_bytes = swapped_bytes(folder.read("status"))
-                record.resident_bytes = resident
+            stat = parse_stat(slurp(path + b"stat"))
+            record = Record(pid, path, stat, clock)
+            if stat.virtual_bytes:
+                record.arguments = slurp(path + b"cmdline", 4096)
         except GONE:
-            del records[pid]
+            return None
         except (OSError, ValueError):
-            self._unreadable += 1
-            del records[pid]
+            # it is tried again, as if it were new
+            self._look.unreadable += 1
+            self._last_pid = b""
+            return None
+        self.records[pid] = record
+        self._is_arranged = False
+        if record.is_zombie:
+            self.zombies.add(pid)
+        return record
 
+    def _read_orphans(self) -> None:
+        """Read again those whose parent has ended: their parent is another now, although they need not have run."""
+        ended, self._ended = self._ended, set()
+        if ended and self._rights.shows_ourselves:
+            orphans = [record for record in self.records.values() if record.stat.ppid in ended]
+            known = set(map(id, self._look.born))
+            self._look.changed += self._read([record for record in orphans if id(record) not in known])
+        for record in self._look.born:
+            if record.stat.ppid and record.stat.ppid not in self.records:
+                self._again.add(record.pid)
 
-def _lost_parent(record: Record, records: dict[int, Record]) -> bool:
-    parent = records.get(record.stat.ppid)
-    if parent is None:
-        return record.stat.ppid != 0
-    # nobody's parent is younger, unless its pid was taken by another
-    return parent.is_zombie or parent.stat.start_ticks > record.stat.start_ticks
+    def _reread_swap(self, record: Record) -> bool:
+        if record.member:
+            try:
+                record.swapped_bytes = parse_swapped_bytes(slurp(record.path + b"status", 4096))
+            except OSError:
+                # it has ended: the next look will not list it
+                pass
+        return True
+
+    def _swap_is_used(self) -> bool:
+        try:
+            return swap_is_used(slurp(self._procfs + b"/swaps"))
+        except OSError:
+            # a living kernel without it has no swap at all; a written tree may tell all the same
+            return not self._rights.shows_ourselves
+
+    def _recheck_from_ticks(self) -> float:
+        seconds = self.wanted.recheck_seconds
+        if seconds <= 0 or math.isinf(seconds):
+            return -seconds or math.inf
+        return (float(slurp(self._procfs + b"/uptime").split()[0]) - seconds) * TICKS_PER_SECOND
+
+    def _clock(self, clock_id: int) -> int:
+        try:
+            return time.clock_gettime_ns(clock_id)
+        except OSError:
+            # no clock shows such a time, and none twice: it counts as moved
+            self._unclocked -= 1
+            return self._unclocked

@@ -15,7 +15,10 @@ def parse_duration(text: str) -> float:
         return 0.0
     if not text.strip() or found is None:
         raise ValueError(f"{text!r} is not a duration; write for example 30s, 5m, 1h30m or 2d")
-    return sum(int(count) * _UNITS[unit] for unit, count in zip(_UNITS, found.groups(), strict=True) if count)
+    try:
+        return sum(int(count) * _UNITS[unit] for unit, count in zip(_UNITS, found.groups(), strict=True) if count)
+    except OverflowError as error:
+        raise ValueError("a duration longer than any clock can tell; write a shorter one") from error
 
 
 def format_duration(seconds: float) -> str:

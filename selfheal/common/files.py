@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 
@@ -12,8 +13,11 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
 
     Raise OSError if the folder is missing or full; the old file is then untouched.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    # two threads may write the same file
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}.new")
+    beside.unlink(missing_ok=True)
+    # what others may have put there is neither followed nor written into
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)

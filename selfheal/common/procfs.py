@@ -6,14 +6,17 @@ The formats are those of proc(5). Nothing here knows groups, metrics or signals.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = mmap.PAGESIZE
+# Windows has no sysconf, and nothing there is counted in ticks
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 # a read that meets one of these met a process that has ended, not one that may not be read
 GONE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
@@ -57,6 +60,11 @@ class Process:
     resident_bytes: int
     cpu_ticks: int
     threads: int = 1
+    cgroups: tuple[str, ...] = ()
+    started: float = 0.0
+    """Seconds since the epoch; 0 where nobody asked for it."""
+    user: str = ""
+    """The user's name where users have no numbers; else empty."""
 
     @property
     def is_zombie(self) -> bool:
@@ -162,6 +170,12 @@ def parse_effective_uid(data: bytes) -> int:
     return int(found[1])
 
 
+def parse_cgroups(data: bytes) -> tuple[str, ...]:
+    """Given the bytes of `/proc/PID/cgroup`, return the path of each line."""
+    lines = data.decode("utf-8", "replace").splitlines()
+    return tuple(line.split(":", 2)[2] for line in lines if line.count(":") >= 2)
+
+
 def list_pids(procfs: Path) -> list[int]:
     """Return the pids under `procfs`, ascending. Raise OSError if it cannot be listed."""
     # names alone are wanted, of every process at every scrape
@@ -191,13 +205,38 @@ def _read(folder: ProcessFolder, pid: int) -> Process:
         resident = parse_resident_bytes(folder.read(name))
         name = "status"
         uid = parse_effective_uid(folder.read(name))
+        name = "cgroup"
+        cgroups = _read_cgroups(folder)
     except ValueError as error:
         raise OSError(errno.EBADMSG, f"cannot understand it: {error}", f"{folder.path}/{name}") from error
     exe = (argv[0] if argv else "") or stat.comm
     ticks = stat.user_ticks + stat.system_ticks
     return Process(
-        pid, stat.start_ticks, uid, stat.ppid, stat.comm, argv, exe, stat.state, resident, ticks, stat.threads
-    )
+        pid, stat.start_ticks, uid, stat.ppid, stat.comm, argv, exe, stat.state, resident, ticks, stat.threads,
+        cgroups, _started(folder.path.rpartition("/")[0], stat.start_ticks),
+    )  # fmt: skip
+
+
+def _read_cgroups(folder: ProcessFolder) -> tuple[str, ...]:
+    try:
+        return parse_cgroups(folder.read("cgroup"))
+    except FileNotFoundError:
+        # a kernel without control groups; whether the process has ended was told by what was read before
+        return ()
+
+
+def _started(procfs: str, start_ticks: int) -> float:
+    try:
+        return _boot_time(procfs) + start_ticks / TICKS_PER_SECOND
+    except (OSError, ValueError):
+        # a procfs without the host's own files; nothing but a name by it needs the time
+        return 0.0
+
+
+@lru_cache(maxsize=8)
+def _boot_time(procfs: str) -> float:
+    # once: the kernel derives it from the clock, which may be set, and the start of a process must not change with it
+    return boot_time(Path(procfs))
 
 
 def boot_id(procfs: Path) -> str:

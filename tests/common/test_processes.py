@@ -352,7 +352,7 @@ def test_the_first_rule_wins_and_only_literal_names_exist_without_members(tmp_pa
 def test_every_error_is_listed_with_file_key_and_remedy(tmp_path: Path) -> None:
     text = """
 process_names:
-- name: "{{.Cgroups}}"
+- name: "{{index .Cgroups 0}}"
   comm: sh
 - nme: x
 - name: 'a-{{.Matches.port}}'
@@ -365,16 +365,18 @@ other: 1
     with pytest.raises(ValueError) as caught:
         load(tmp_path, text)
 
-    known = "known are {{.Comm}}, {{.ExeBase}}, {{.ExeFull}}, {{.Username}}, {{.PID}} and {{.Matches.NAME}}"
+    known = (
+        "is a Go template that process-exporter would carry out, and here only fields are put in; known are {{.Comm}}, "
+        "{{.ExeBase}}, {{.ExeFull}}, {{.Username}}, {{.PID}}, {{.StartTime}}, {{.Cgroups}} and {{.Matches.NAME}}"
+    )
     assert str(caught.value).replace(f"{tmp_path}/processes.yml: ", "").splitlines() == [
         "other: unknown key; only process_names is known here",
         "process_names[0].comm: must be a list with at least one text; write [...] around it",
-        "process_names[0].name: {{.Cgroups}} is not supported; " + known,
+        "process_names[0].name: {{index .Cgroups 0}} " + known,
         "process_names[1].nme: unknown key; known are name, comm, exe, cmdline",
         "process_names[1]: selects nothing; add at least one of comm, exe, cmdline",
         "process_names[2].cmdline[1]: must be a text that is not empty; put it in quotes",
-        "process_names[2].cmdline[0]: is not a regular expression (missing ), unterminated subpattern at position 0); "
-        "mend or remove it",
+        "process_names[2].cmdline[0]: is not a regular expression (missing ) for the group '('); mend or remove it",
         "process_names[2].name: {{.Matches.port}} names no capture; write (?P<port>...) in a cmdline of this entry",
         "process_names[3]: must be a mapping with name and at least one of comm, exe, cmdline",
         "process_names[4].name: a template is opened with {{ and never closed; close it with }}",

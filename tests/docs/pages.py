@@ -8,7 +8,7 @@ from pathlib import Path
 from selfheal.common.shipped import shipped
 
 TOP = shipped()
-_FOLDERS = ("", "docs", "docs/reference", "docs/alerts", "grafana", "examples", ".github")
+_FOLDERS = ("", "docs", "docs/how-to", "docs/reference", "docs/alerts", "grafana", "examples", ".github")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

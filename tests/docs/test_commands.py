@@ -77,7 +77,7 @@ def test_every_benchmark_is_named_in_the_readme_and_every_named_one_exists() -> 
     runnable = {
         f"benchmarks.{path.stem}"
         for path in (TOP / "benchmarks").glob("*.py")
-        if "print(json.dumps(figures))" in path.read_text("utf-8")  # the others help these
+        if re.search(r"\bprint\(json\.dumps\(_?figures", path.read_text("utf-8"))  # the others help these
     }
 
     assert named == runnable

@@ -1,68 +1,69 @@
-"""Totals only grow, whatever members do."""
+"""Totals only grow, whatever members do, and sums are those of the living."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.accounts import Accounts
-from exporter.procfs.members import Counters
+from exporter.accounts import Account, first_share, growth
+
+# counters of a process as the table has them: eight, the last two unreadable as -1
+COUNTERS = st.tuples(*[st.integers(0, 99)] * 6, *[st.integers(-1, 99)] * 2)
 
 
-def counters(user: int, read: int | None = 0) -> Counters:
+def counters(user: int, written: int = 0) -> tuple[int, ...]:
     """Return counters of which only two matter."""
-    return Counters(user, 0, 0, 0, 0, 0, read, 0)
+    return (user, 0, 0, 0, 0, 0, written, written)
 
 
-def test_bytes_that_can_be_read_only_later_do_not_count_as_used_at_once() -> None:
-    accounts = Accounts(born_after_ticks=0)
-    for read in (None, 5_000, 5_010, None, 5_030):
-        accounts.update([("g", (1, 5), counters(0, read))], {1})
-
-    assert accounts.total("g")[6] == 10
+def test_of_an_older_process_nothing_counts_at_first_sight_and_of_one_born_since_all_does() -> None:
+    assert first_share(counters(7, 5), born_since=False) == counters(0)
+    assert first_share(counters(7, 5), born_since=True) == counters(7, 5)
 
 
-def test_a_counter_that_fell_because_a_thread_ended_adds_nothing_and_goes_on() -> None:
-    accounts = Accounts(born_after_ticks=10)
-    for user in (100, 120, 50, 60):
-        accounts.update([("g", (1, 5), counters(user))], {1})
-
-    assert accounts.total("g")[0] == 30
-
-
-def test_a_process_that_could_not_be_read_for_a_while_is_not_counted_twice() -> None:
-    accounts = Accounts(born_after_ticks=0)
-    accounts.update([("g", (1, 5), counters(100))], {1})
-    accounts.update([], {1})
-    accounts.update([("g", (1, 5), counters(110))], {1})
-
-    assert accounts.total("g")[0] == 110
-
-
-def test_the_dead_are_forgotten() -> None:
-    accounts = Accounts(born_after_ticks=10)
-    accounts.update([("g", (1, 5), counters(100))], {1})
-    accounts.update([], set())
-    accounts.update([("g", (1, 5), counters(900))], {1})
-
-    assert accounts.total("g")[0] == 0
-
-
-@given(
-    st.lists(
-        st.dictionaries(
-            st.tuples(st.integers(1, 4), st.integers(1, 20)), st.tuples(st.sampled_from("ab"), st.integers(0, 99))
-        ),
-        max_size=12,
-    )
+@pytest.mark.parametrize(
+    ("now", "last", "expected"),
+    [
+        (counters(9, 8), counters(5, 2), counters(4, 6)),
+        (counters(5, 2), counters(5, 2), counters(0, 0)),
+        # a thread ended and took its share with it
+        (counters(3, 8), counters(5, 2), counters(0, 6)),
+        # the right to read came, or went
+        (counters(9, 5000), counters(5, -1), counters(4, 0)),
+        (counters(9, -1), counters(5, 5000), counters(4, 0)),
+        (counters(9, -1), counters(5, -1), counters(4, 0)),
+    ],
+    ids=["grew", "same", "fell", "now_readable", "unreadable", "never_readable"],
 )
-def test_no_total_ever_falls(looks: list[dict[tuple[int, int], tuple[str, int]]]) -> None:
-    accounts = Accounts(born_after_ticks=10)
-    last = {"a": [0] * 8, "b": [0] * 8}
+def test_growth_is_what_was_used_since(now: tuple[int, ...], last: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert growth(now, last) == expected
 
+
+@given(st.lists(COUNTERS, min_size=1, max_size=20))
+def test_no_total_ever_falls(looks: list[tuple[int, ...]]) -> None:
+    account = Account(8, 1)
+    last = first_share(looks[0], born_since=False)
     for look in looks:
-        accounts.update([(group, who, counters(user)) for who, (group, user) in look.items()], {pid for pid, _ in look})
-        now = {group: list(accounts.total(group)) for group in last}
-        for group, total in now.items():
-            assert all(new >= old for new, old in zip(total, last[group], strict=True))
-        last = now
+        before = list(account.totals)
+        account.grow(growth(look, last))
+        last = look
+
+        assert all(new >= old for new, old in zip(account.totals, before, strict=True))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 99)), max_size=40))
+def test_sums_are_those_of_the_present_members_whatever_moves(moves: list[tuple[int, int]]) -> None:
+    account = Account(1, 2)
+    shares: dict[int, tuple[int, int]] = {}
+    for who, value in moves:
+        if who in shares and value == 0:
+            account.leave(shares.pop(who))
+        elif who in shares:
+            account.move((1, value), shares[who])
+            shares[who] = (1, value)
+        else:
+            account.enter((1, value))
+            shares[who] = (1, value)
+
+    assert account.sums == [len(shares), sum(value for _, value in shares.values())]

@@ -44,6 +44,19 @@ def test_a_late_call_is_given_up_and_no_other_begins_until_it_has_ended() -> Non
     assert caller.call(lambda: 2, 10) == 2
 
 
+def test_when_the_system_gives_no_thread_the_next_call_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    caller: BoundedCaller[int] = BoundedCaller("test")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            caller.call(lambda: 1, 10)
+
+    assert caller.call(lambda: 1, 10) == 1
+
+
 def test_the_thread_ends_with_its_caller() -> None:
     caller: BoundedCaller[str] = BoundedCaller("ends-with-its-caller")
     assert caller.call(lambda: threading.current_thread().name, 10) == "ends-with-its-caller"

@@ -51,6 +51,11 @@ def test_a_good_head_is_read(head: bytes, path: str, query: str, keep_alive: boo
         (b"GET / HTTP/1.1\r\nHost : a", 400),
         (b"GET / HTTP/1.1\r\n folded: a", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b", 400),
+        # what a proxy may take for the end of a line, and for a length that is not ours
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\nContent-Length: 5", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\rContent-Length: 5", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\0", 400),
+        (b"GET /\nX HTTP/1.1\r\nHost: a", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\ncontent-length: 2", 400),
     ],
 )
@@ -92,7 +97,7 @@ def test_a_response_is_one_run_of_bytes_with_its_length() -> None:
 
     assert render_response(Response(404, b"no\n", headers={"X-A": "b"}), request, NOW) == (
         b"HTTP/1.1 404 Not Found\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        b"Content-Length: 3\r\nX-Content-Type-Options: nosniff\r\nConnection: keep-alive\r\nX-A: b\r\n\r\nno\n"
+        b"Content-Length: 3\r\nConnection: keep-alive\r\nX-Content-Type-Options: nosniff\r\nX-A: b\r\n\r\nno\n"
     )
 
 
@@ -109,6 +114,17 @@ def test_a_large_body_is_compressed_and_a_small_one_is_not() -> None:
     large = render_response(Response(200, b"x" * 5000), request, NOW)
 
     assert b"Content-Encoding: gzip\r\n" in large
-    assert b"Vary: Accept-Encoding\r\n" in large
+    assert b"Vary: Accept, Accept-Encoding\r\n" in large
     assert gzip.decompress(large.partition(b"\r\n\r\n")[2]) == b"x" * 5000
     assert b"gzip" not in render_response(Response(200, b"x" * 500), request, NOW)
+
+
+def test_more_headers_are_added_and_an_answers_own_win() -> None:
+    response = Response(200, b"", headers={"X-A": "own"})
+
+    assert response.with_headers({"X-A": "other", "X-B": "b"}).headers == {"X-A": "own", "X-B": "b"}
+    assert response.with_headers({}) is response
+
+
+def test_a_status_of_a_collectors_page_may_be_any() -> None:
+    assert render_response(Response(207, b""), None, NOW).startswith(b"HTTP/1.1 207 Other\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import io
 import re
 import socket
 import threading
@@ -11,8 +12,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from prometheus_client.openmetrics.parser import text_fd_to_metric_families
 
+from exporter.door import OpenDoor
 from exporter.encode import Metric
+from exporter.limits import Scrapes
+from exporter.listening import open_listeners
 from exporter.messages import Request, Response
 from exporter.registry import Registry
 from exporter.routes import Routes
@@ -40,11 +45,13 @@ class Held:
 
 
 @contextmanager
-def serving(limits: Limits | None = None, held: Held | None = None) -> Iterator[Server]:
+def serving(
+    limits: Limits | None = None, held: Held | None = None, scrapes: Scrapes | None = None, listeners: int = 1
+) -> Iterator[Server]:
     """Serve real pages on a free port."""
-    server = Server(("127.0.0.1", 0), SystemClock(), limits)
+    server = Server(open_listeners([("127.0.0.1", 0)] * listeners), SystemClock(), limits)
     registry = Registry({"big": lambda: [BIG], "held": (held or Held()).collect}, SystemClock())  # type: ignore[dict-item]
-    routes = Routes(registry, "/metrics", server.families)
+    routes = Routes(registry, "/metrics", server.families, scrapes)
     thread = threading.Thread(target=server.serve, args=(routes.answer,))
     thread.start()
     try:
@@ -110,6 +117,75 @@ def test_a_request_may_come_in_pieces(server: Server) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in ASK % b"/-/healthy":
             sock.sendall(bytes([byte]))
+        assert read_answer(sock)[0] == 200
+
+
+PROMETHEUS_ACCEPT = (
+    b"application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+    b"text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+def test_openmetrics_is_given_to_whom_it_suits_best(server: Server) -> None:
+    with connect(server) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: %b\r\n\r\n" % PROMETHEUS_ACCEPT)
+        _, headers, page = read_answer(sock)
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: text/html,*/*;q=0.8\r\n\r\n")
+        _, plain_headers, plain = read_answer(sock)
+
+    assert headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert headers["vary"] == "Accept, Accept-Encoding"
+    assert page.endswith(b"\n# EOF\n")
+    samples = [sample for family in text_fd_to_metric_families(io.StringIO(page.decode())) for sample in family.samples]
+    assert len(samples) == len(values(plain))
+    assert plain_headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert b"# EOF" not in plain
+
+
+def test_several_addresses_are_served_at_once() -> None:
+    with serving(listeners=3) as server:
+        ports = [sock.getsockname()[1] for sock in server._listeners]
+        assert len(set(ports)) == 3
+        for port in ports:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+                sock.sendall(ASK % b"/-/healthy")
+                assert read_answer(sock)[0] == 200
+
+
+def test_scrapes_beyond_the_limit_are_a_503_and_other_pages_come() -> None:
+    held, scrapes = Held(), Scrapes(1)
+    held.let_go.clear()
+    with serving(held=held, scrapes=scrapes) as server, connect(server) as first, connect(server) as second:
+        try:
+            first.sendall(ASK % b"/metrics")
+            assert held.begun.acquire(timeout=10)
+            second.sendall(ASK % b"/metrics")
+            status, headers, body = read_answer(second)
+            second.sendall(ASK % b"/-/healthy")
+
+            assert (status, headers["connection"]) == (503, "keep-alive")
+            assert body == b"503: more than 1 scrapes at once; try again later\n"
+            assert read_answer(second)[0] == 200
+            found = values(scrapes.families())
+            assert found["promhttp_metric_handler_requests_in_flight"] == "1"
+        finally:
+            held.let_go.set()
+        assert read_answer(first)[0] == 200
+        wait_until(lambda: values(scrapes.families())["promhttp_metric_handler_requests_in_flight"] == "0")
+
+    found = values(scrapes.families())
+    assert found['promhttp_metric_handler_requests_total{code="200"}'] == "1"
+    assert found['promhttp_metric_handler_requests_total{code="503"}'] == "1"
+
+
+def test_what_is_called_from_outside_runs_while_it_serves(server: Server) -> None:
+    called = threading.Event()
+
+    server.soon(called.set)
+
+    assert called.wait(10)
+    with connect(server) as sock:
+        sock.sendall(ASK % b"/-/healthy")
         assert read_answer(sock)[0] == 200
 
 
@@ -255,6 +331,41 @@ def test_idle_connections_make_room_for_new_ones() -> None:
         assert own(server)['selfheal_exporter_http_connections_dropped_total{reason="evicted"}'] == "2"
 
 
+class SlowDoor(OpenDoor):
+    """A door that takes the socket apart, as TLS does, and the first time waits before it goes on."""
+
+    def __init__(self) -> None:
+        self.taken, self.let_go = threading.Event(), threading.Event()
+
+    def wrap(self, sock: socket.socket) -> tuple[socket.socket, object]:
+        """Return the same connection as another socket."""
+        wrapped = socket.socket(fileno=sock.detach())
+        if not self.taken.is_set():
+            self.taken.set()
+            self.let_go.wait(30)
+        return wrapped, None
+
+
+def test_one_that_gave_up_its_place_while_it_was_let_in_does_not_come_in() -> None:
+    door = SlowDoor()
+    server = Server(open_listeners([("127.0.0.1", 0)]), SystemClock(), Limits(connections=1), door)
+    routes = Routes(Registry({}, SystemClock()), "/metrics", server.families)
+    thread = threading.Thread(target=server.serve, args=(routes.answer,))
+    thread.start()
+    try:
+        with connect(server) as first, connect(server) as second:
+            assert door.taken.wait(10)
+            second.sendall(ASK % b"/-/healthy")
+            assert read_answer(second)[0] == 200
+            door.let_go.set()
+
+            assert first.recv(1) == b""
+    finally:
+        door.let_go.set()
+        server.stop()
+        thread.join(10)
+
+
 def test_too_many_connections_at_work_are_refused_with_503() -> None:
     held = Held()
     held.let_go.clear()
@@ -287,7 +398,7 @@ def test_stop_ends_kept_connections() -> None:
 
 
 def test_an_answer_that_fails_is_a_500_and_the_server_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    server = Server(("127.0.0.1", 0), SystemClock())
+    server = Server(open_listeners([("127.0.0.1", 0)]), SystemClock())
     fails = iter([True, False])
 
     def answer(_: Request) -> Response:
@@ -308,3 +419,45 @@ def test_an_answer_that_fails_is_a_500_and_the_server_goes_on(caplog: pytest.Log
         thread.join(10)
 
     assert [(record.getMessage(), record.path) for record in caplog.records] == [("request failed", "/a")]  # type: ignore[attr-defined]
+
+
+def test_one_that_lingers_after_its_last_answer_makes_room() -> None:
+    with serving(Limits(connections=1)) as server, connect(server) as lingering:
+        lingering.sendall(b"nonsense\r\n\r\n")
+        assert read_answer(lingering)[0] == 400
+
+        # it does not close its half, and must not keep others out
+        with connect(server) as sock:
+            sock.sendall(ASK % b"/-/healthy")
+            assert read_answer(sock)[0] == 200
+        assert own(server)['selfheal_exporter_http_connections_dropped_total{reason="evicted"}'] == "1"
+
+
+class ChangedDoor(OpenDoor):
+    """Its terms are exchanged while a request is judged by the old ones."""
+
+    judged = False
+
+    def still_holds(self, terms: object, /) -> bool:
+        """Hold until a request was judged."""
+        return not self.judged
+
+    def refusal(self, request: Request, /) -> Response | None:
+        """Refuse nothing, by terms under which this connection was not let in."""
+        self.judged = True
+        return None
+
+
+def test_a_request_judged_by_other_terms_than_its_connections_is_not_answered() -> None:
+    server = Server(open_listeners([("127.0.0.1", 0)]), SystemClock(), door=ChangedDoor())
+    thread = threading.Thread(target=server.serve, args=(lambda _: Response(200, b"secret"),))
+    thread.start()
+    try:
+        with connect(server) as sock:
+            sock.sendall(ASK % b"/")
+            data = b"".join(iter(lambda: sock.recv(65536), b""))
+    finally:
+        server.stop()
+        thread.join(10)
+
+    assert data == b""

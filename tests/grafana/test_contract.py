@@ -28,7 +28,7 @@ EXPORTER = {
     "node_memory_MemTotal_bytes",
     "node_filesystem_avail_bytes",
     "node_filesystem_size_bytes",
-    "node_scrape_collector_success",
+    "selfheal_exporter_collector_failures_total",
     "namedprocess_namegroup_cpu_seconds_total",
     "namedprocess_namegroup_memory_bytes",
     "selfheal_directory_bytes",

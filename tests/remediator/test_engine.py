@@ -526,4 +526,4 @@ def test_a_thousand_rows_are_all_done_once(store: Store, start: Callable[..., En
     assert wait_for(engine.idle, 30.0)
     assert sorted(ran) == list(range(1_000))
     assert left(store) == []
-    assert engine._rows == {}
+    assert list(engine._known()) == []

@@ -12,6 +12,7 @@ RECORDINGS = {name: (RuleText(name, str(rule["expr"]), rule.get("labels", {})),)
 
 # seconds of the window that must have passed after an action; all others are proven in two scrapes
 WINDOWS = {
+    "CollectorFailing": 240,
     "HostCpuHigh": 120,
     "ProcessSpinning": 60,
     "RemediatorStageErrors": 300,

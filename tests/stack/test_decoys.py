@@ -101,6 +101,8 @@ def test_an_effect_is_the_patients_or_a_bystanders(effect: dict[str, Any], forei
 
 
 def _process(kind: str) -> psutil.Process:
-    own = [child for child in psutil.Process().children() if child.cmdline()[3:5] == [kind, "0123abcd"]]
+    # another test's child that has ended and is not waited for yet has no arguments to ask for
+    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    own = [child for child in alive if child.cmdline()[3:5] == [kind, "0123abcd"]]
     assert len(own) == 1
     return own[0]

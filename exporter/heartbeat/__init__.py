@@ -1,0 +1,1 @@
+"""What is known of programs that report by themselves: when they last did and how it went; knows no metric names."""
