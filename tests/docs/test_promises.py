@@ -60,7 +60,13 @@ def test_every_measurement_can_be_run() -> None:
     modules = set(re.findall(r"python -m ([\w.]+)", measured))
     commands = set(re.findall(r"`selfheal (\w+)", measured))
 
-    assert modules == {"benchmarks.loop", "benchmarks.storm", "benchmarks.crash"}
+    assert modules == {
+        "benchmarks.loop",
+        "benchmarks.storm",
+        "benchmarks.crash",
+        "benchmarks.exporter",
+        "benchmarks.growth",
+    }
     assert all(find_spec(module) is not None for module in modules)
     assert commands <= set(COMMANDS)
 

@@ -367,7 +367,7 @@ while True:
             born.extend(record.pid for record in look.born)
             assert os.getpid() in table.records
             assert look.unreadable == 0
-            return len(born) > others + 1000
+            return len(born) > others + 300
 
         wait_until(has_seen_many, 40)
         assert len(table.records) < others + 500
