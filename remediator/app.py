@@ -42,7 +42,7 @@ CLOCK_JUMP_HOLDS = 60.0
 TURN = 0.5
 """Seconds between two looks of the main thread at what it is told by signals."""
 
-GIVE_BACK_EVERY = 40
+GIVE_BACK_EVERY = 10
 """Turns of the main thread after which unused memory goes back to the system."""
 
 BLIND_SHOWN = 30.0

@@ -5,60 +5,94 @@ Lists are `{"items": [...], "next": cursor or null}`, newest first; errors are p
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, Request, Response, jsonify, request
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
 
 from remediator.model import State
-from remediator.web.problems import Problem, add_handlers
+from remediator.web.problems import Problem, answer_to, careful
 from remediator.web.service import Access, Service, is_loopback
-from remediator.web.thin import peer_of
+from remediator.web.thin import Environ, StartResponse, peer_of
 
 PREFIX = "/api/v1"
+ASKED_LIMIT = 64 * 1024
+"""Bytes of a request's body outside the hook."""
 DEFAULT_LIMIT = 50
 MOST = 500
 SETTLEMENTS = ("done", "not-done", "give-up")
 LARGEST_ID = 2**63 - 1
 
 
-def add_routes(flask: Flask, service: Service, access: Access) -> None:
-    """Add the API's routes and the error handlers that all routes share."""
-    add_handlers(flask)
+class ApiRequest(Request):
+    """A request with a small body or none."""
 
-    @flask.before_request
-    def _admit() -> None:
-        if request.path.startswith(PREFIX + "/"):
-            admit(request, access)
+    max_content_length = ASKED_LIMIT
 
-    @flask.get(PREFIX + "/remediations")
-    def _remediations() -> Response:
-        limit, before = _paging()
-        state = request.args.get("state")
+
+class Api:
+    """The API as a WSGI application; upon werkzeug alone, for Flask brings as much again that only pages need."""
+
+    def __init__(self, service: Service, access: Access) -> None:
+        self._service = service
+        self._access = access
+        self._routes: dict[str, Callable[..., Any]] = {
+            "remediations": self._remediations,
+            "remediation": self._remediation,
+            "settle": self._settle,
+            "alerts": self._alerts,
+            "status": self._status,
+        }
+        self.url_map = Map(
+            [
+                Rule(PREFIX + "/remediations", endpoint="remediations", methods=["GET"]),
+                Rule(PREFIX + "/remediations/<id>", endpoint="remediation", methods=["GET"]),
+                Rule(PREFIX + "/remediations/<id>/settle", endpoint="settle", methods=["POST"]),
+                Rule(PREFIX + "/alerts", endpoint="alerts", methods=["GET"]),
+                Rule(PREFIX + "/status", endpoint="status", methods=["GET"]),
+            ]
+        )
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        asked = ApiRequest(environ)
+        return careful(self._answer(asked))(environ, start_response)
+
+    def _answer(self, asked: Request) -> Response:
+        try:
+            admit(asked, self._access)
+            endpoint, values = self.url_map.bind_to_environ(asked.environ).match()
+            found = self._routes[endpoint](asked, **values)
+            return Response(json.dumps(found) + "\n", content_type="application/json")
+        except Exception as error:  # noqa: BLE001 - the web's border: every error is an answer
+            return answer_to(error)
+
+    def _remediations(self, asked: Request) -> Any:
+        limit, before = _paging(asked)
+        state = asked.args.get("state")
         if state is not None and state not in tuple(State):
             raise _bad(f"state must be one of {', '.join(State)}")
-        with service.reader() as reader:
-            return jsonify(reader.list_remediations(limit, before, state))
+        with self._service.reader() as reader:
+            return reader.list_remediations(limit, before, state)
 
-    @flask.get(PREFIX + "/remediations/<id>")
-    def _remediation(id: str) -> Response:
-        return jsonify(find(service, id))
+    def _remediation(self, _: Request, id: str) -> Any:
+        return find(self._service, id)
 
-    @flask.post(PREFIX + "/remediations/<id>/settle")
-    def _settle(id: str) -> Response:
-        found = find(service, id)
-        how, who = _settlement(request)
-        service.settle(int(found["id"]), how, who)
-        return jsonify(find(service, id))
+    def _settle(self, asked: Request, id: str) -> Any:
+        found = find(self._service, id)
+        how, who = _settlement(asked)
+        self._service.settle(int(found["id"]), how, who)
+        return find(self._service, id)
 
-    @flask.get(PREFIX + "/alerts")
-    def _alerts() -> Response:
-        limit, before = _paging()
-        with service.reader() as reader:
-            return jsonify(reader.list_alerts(limit, before))
+    def _alerts(self, asked: Request) -> Any:
+        limit, before = _paging(asked)
+        with self._service.reader() as reader:
+            return reader.list_alerts(limit, before)
 
-    @flask.get(PREFIX + "/status")
-    def _status() -> Response:
-        return jsonify(service.status())
+    def _status(self, _: Request) -> Any:
+        return self._service.status()
 
 
 def admit(asked: Request, access: Access) -> None:
@@ -97,11 +131,11 @@ def _settlement(asked: Request) -> tuple[str, str]:
     return body["as"], who
 
 
-def _paging() -> tuple[int, int | None]:
-    limit = _number(request.args.get("limit", str(DEFAULT_LIMIT)))
+def _paging(asked: Request) -> tuple[int, int | None]:
+    limit = _number(asked.args.get("limit", str(DEFAULT_LIMIT)))
     if limit is None or not 1 <= limit <= MOST:
         raise _bad(f"limit must be a number from 1 to {MOST}")
-    cursor = request.args.get("cursor")
+    cursor = asked.args.get("cursor")
     before = None if cursor is None else _number(cursor)
     if cursor is not None and before is None:
         raise _bad("cursor must be what an earlier answer gave as next")

@@ -1,4 +1,4 @@
-"""Puts hook, health, API and page behind one WSGI application."""
+"""Puts hook, health, API and page behind one WSGI application; what is large is loaded when it is first asked for."""
 
 from __future__ import annotations
 
@@ -16,33 +16,47 @@ from remediator.web.thin import Environ, StartResponse
 if TYPE_CHECKING:
     from flask import Flask
 
-ASKED_LIMIT = 64 * 1024
-"""Bytes of a request's body outside the hook."""
+    from remediator.web.api import Api
+
+API = "/api/"
 
 
 class WebApp:
-    """What machines ask all the time goes its own thin way; the rest through Flask, loaded when somebody first asks."""
+    """What machines ask all the time goes its own thin way; API and page are made when somebody first asks for them."""
 
-    def __init__(self, hook: Hook, health: Health, make_flask: Callable[[], Flask]) -> None:
+    def __init__(
+        self, hook: Hook, health: Health, make_api: Callable[[], Api], make_flask: Callable[[], Flask]
+    ) -> None:
         self._hook = hook
         self._health = health
-        self._make_flask = make_flask
+        self._make_api, self._make_flask = make_api, make_flask
+        self._api: Api | None = None
         self._flask: Flask | None = None
         self._making = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        path = environ.get("PATH_INFO")
+        path = environ.get("PATH_INFO", "")
         if path == PATH:
             return self._hook(environ, start_response)
         if path in health.PATHS:
             return self._health(environ, start_response)
+        if path.startswith(API):
+            return self.api(environ, start_response)
         answer: Iterable[bytes] = self.flask.wsgi_app(environ, start_response)
         return answer
 
     @property
+    def api(self) -> Api:
+        """The API."""
+        with self._making:
+            if self._api is None:
+                self._api = self._make_api()
+            return self._api
+
+    @property
     def flask(self) -> Flask:
-        """The Flask application, made when it is first needed."""
+        """The Flask application with the pages."""
         with self._making:
             if self._flask is None:
                 self._flask = self._make_flask()
@@ -54,19 +68,21 @@ def make_app(service: Service, access: Access, metrics: Metrics, intake: Intake 
 
     `intake` tells how many deliveries are in flight; pass one to let the engine wait for them.
     """
+
+    def make_api() -> Api:
+        from remediator.web.api import Api
+
+        return Api(service, access)
+
+    def make_flask() -> Flask:
+        # here and not above: Flask with what it needs is 8 MB that a remediator nobody looks at does not hold
+        from flask import Flask
+
+        from remediator.web import page
+
+        flask = Flask(__name__, static_folder=None)
+        page.add_routes(flask, service, access)
+        return flask
+
     hook = Hook(service, access, metrics, intake)
-    return WebApp(hook, Health(service, access, metrics), lambda: _make_flask(service, access))
-
-
-def _make_flask(service: Service, access: Access) -> Flask:
-    # here and not above: Flask with what it needs is 8 MB that a remediator nobody looks at does not hold
-    from flask import Flask
-
-    from remediator.web import api, page
-
-    flask = Flask(__name__, static_folder=None)
-    flask.config["MAX_CONTENT_LENGTH"] = ASKED_LIMIT
-    flask.json.sort_keys = False  # type: ignore[attr-defined]
-    api.add_routes(flask, service, access)
-    page.add_routes(flask, service, access)
-    return flask
+    return WebApp(hook, Health(service, access, metrics), make_api, make_flask)

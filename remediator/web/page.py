@@ -16,8 +16,8 @@ from markupsafe import Markup, escape
 from remediator.locale import LANGUAGES, catalog
 from remediator.locale.words import asked, fate, is_wrong, item, last_decision, mode, moment, proof, why, word
 from remediator.model import LIVE, Json, State
-from remediator.web.api import find
-from remediator.web.problems import Problem
+from remediator.web.api import ASKED_LIMIT, find
+from remediator.web.problems import Problem, answer_to, careful
 from remediator.web.service import Access, Service
 from remediator.web.thin import peer_of
 from selfheal.common.clock import SystemClock, to_rfc3339
@@ -37,7 +37,10 @@ _BAD = frozenset({State.FAILED, State.INEFFECTIVE, State.UNKNOWN})
 
 
 def add_routes(flask: Flask, service: Service, access: Access) -> None:
-    """Add the pages and their style."""
+    """Add the pages and their style, and an answer to every error."""
+    flask.config["MAX_CONTENT_LENGTH"] = ASKED_LIMIT
+    flask.register_error_handler(Exception, answer_to)
+    flask.after_request(careful)
 
     @flask.get("/")
     def _overview() -> Response:

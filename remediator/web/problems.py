@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
 
 from remediator.errors import RemediatorError, StoreUnavailable
 from remediator.web import thin
@@ -29,31 +29,24 @@ def answer(status: int, title: str, detail: str) -> Response:
     return Response(body, status, headers)
 
 
-def add_handlers(flask: Flask) -> None:
-    """Turn every error into problem+json, and put the headers on every answer that keep browsers careful."""
-    flask.register_error_handler(Problem, lambda error: answer(error.status, error.title, error.detail))
-    flask.register_error_handler(HTTPException, _http)
-    flask.register_error_handler(StoreUnavailable, _unavailable)
-    flask.register_error_handler(RemediatorError, lambda error: answer(409, "Conflict", str(error)))
-    flask.register_error_handler(Exception, _unexpected)
-    flask.after_request(_careful)
-
-
-def _http(error: HTTPException) -> Response:
-    return answer(error.code or 500, error.name, error.description or error.name)
-
-
-def _unavailable(_error: StoreUnavailable) -> Response:
-    return answer(503, "Service Unavailable", "the store cannot be used now; try again")
-
-
-def _unexpected(_error: Exception) -> Response:
+def answer_to(error: Exception) -> Response:
+    """Given what was raised while a request was answered, return the answer."""
+    match error:
+        case Problem():
+            return answer(error.status, error.title, error.detail)
+        case HTTPException():
+            return answer(error.code or 500, error.name, error.description or error.name)
+        case StoreUnavailable():
+            return answer(503, "Service Unavailable", "the store cannot be used now; try again")
+        case RemediatorError():
+            return answer(409, "Conflict", str(error))
     # the web's border: the traceback goes to the log, never to the client
-    logger.exception("request failed")
+    logger.error("request failed", exc_info=error)
     return answer(500, "Internal Server Error", "an unexpected error; the log tells more")
 
 
-def _careful(response: Response) -> Response:
+def careful(response: Response) -> Response:
+    """Given an answer, put the headers on it that keep browsers careful."""
     for name, value in thin.CAREFUL.items():
         response.headers.setdefault(name, value)
     return response

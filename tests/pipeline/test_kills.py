@@ -13,7 +13,7 @@ from benchmarks.rig import Rig, running, until
 from tests.pipeline.conftest import FREE, LEDGER, PROOF, RULES, playbook
 from tests.tools import tool
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
 BEFORE, AFTER = 0, 1
 POINTS = {

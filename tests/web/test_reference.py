@@ -14,10 +14,10 @@ PAGE = shipped("docs", "reference", "api.md")
 
 
 def test_every_route_has_a_heading_and_every_heading_a_route() -> None:
-    flask = make_app(FakeService(), Access(), Metrics("1")).flask
+    app = make_app(FakeService(), Access(), Metrics("1"))
     routes = {
         f"{method} {rule.rule}"
-        for rule in flask.url_map.iter_rules()
+        for rule in (*app.flask.url_map.iter_rules(), *app.api.url_map.iter_rules())
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
