@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ Kind: TypeAlias = Literal["counter", "gauge", "histogram", "summary", "untyped"]
 _sample_names = attrgetter("metric.sample_names")
 
 L = TypeVar("L", bound=tuple[str, ...])
+
+_LARGEST = sys.float_info.max
 
 # label values come from the host and may change for ever; a cache that has grown past this starts anew
 _MOST_PREFIXES = 20_000
@@ -167,10 +170,13 @@ def as_text(name: str) -> str:
 
 
 def format_value(value: float) -> str:
-    """Given a value, return it as the format spells it; whole numbers of any size stay exact."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("+Inf" if value > 0 else "-Inf")
-    return repr(value)
+    """Given a value, return it as the format spells it; whole numbers stay exact, and one beyond any float is infinite.
+
+    Prometheus refuses the whole page for a number that it cannot hold.
+    """
+    if -_LARGEST <= value <= _LARGEST:
+        return repr(value)
+    return "+Inf" if value > 0 else "-Inf" if value < 0 else "NaN"
 
 
 def encode(families: Iterable[Family]) -> bytes:
@@ -218,8 +224,8 @@ def _page(families: list[Family], header: Callable[[Metric], str]) -> bytes:
             lines.append(header(metric))
         prefixes = metric.prefixes
         for labels, value in family.samples:
-            # only of a finite number is the difference from itself 0, and only others are spelled unlike Python's
-            text = repr(value + 0) if value - value == 0 else format_value(value)
+            # neither NaN nor an infinite number lies between, and only these are spelled unlike Python's
+            text = repr(value + 0) if -_LARGEST <= value <= _LARGEST else format_value(value)
             lines.append(f"{prefixes[labels]}{text}\n")
         lines += family.rendered
     # a lone surrogate cannot be sent; what the host calls itself must never break the page

@@ -259,3 +259,10 @@ def test_promtool_finds_nothing_in_either_kind_of_line() -> None:
     lint = subprocess.run([binary("promtool"), "check", "metrics"], input=page, capture_output=True, timeout=30)
 
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(("value", "text"), [(10**308, str(10**308)), (10**309, "+Inf"), (-(10**400), "-Inf")])
+def test_a_whole_number_beyond_any_float_is_infinite(value: int, text: str) -> None:
+    assert (
+        encode([Metric("selfheal_thing", "gauge", "A thing.").only(value)]).decode().splitlines()[-1].split()[1] == text
+    )
