@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
 from exporter.deployment.model import Asked, Container, Deployment, Listener, Part, Unit, Version
 from exporter.probe.written_http import Url
+from exporter.written import NAME, check_names
 from selfheal.common.documents import Duration, Section, read_as, read_yaml, told
 
 LEAST_EVERY = 1.0
@@ -18,7 +19,6 @@ EVERY = 15.0
 TIMEOUT = 5.0
 MOST_PARTS = 100
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,248}\.[a-z]+")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _KINDS = ("unit", "listen", "container", "version")
@@ -98,7 +98,7 @@ class _Part(Section):
     @field_validator("name")
     @classmethod
     def _check_name(cls, value: str | None) -> str | None:
-        if value is not None and not _NAME.fullmatch(value):
+        if value is not None and not NAME.fullmatch(value):
             told(f"{value!r} is no name", "use letters, digits, _, . and -, at most 64")
         return value
 
@@ -138,13 +138,7 @@ class _Deployment(Section):
 class _Config(Section):
     deployments: Annotated[dict[str, _Deployment], Field(min_length=1)]
 
-    @field_validator("deployments")
-    @classmethod
-    def _check_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        wrong = [name for name in value if not _NAME.fullmatch(name)]
-        if wrong:
-            told(f"{wrong[0]!r} is no name", "use letters, digits, _, . and -, at most 64")
-        return value
+    _check_names = field_validator("deployments")(check_names)
 
 
 def read_deployments(path: Path) -> list[Deployment]:

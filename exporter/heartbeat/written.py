@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, field_validator
 
 from exporter.heartbeat.model import Heartbeat
+from exporter.written import check_names, check_time
 from selfheal.common.documents import Duration, Section, read_as, read_yaml, told
 
 EVERY = 5.0
 
 # it stands in an address
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class _Heartbeat(Section):
@@ -22,12 +21,7 @@ class _Heartbeat(Section):
     grace: Duration = 0.0
     file: str | None = None
 
-    @field_validator("interval")
-    @classmethod
-    def _check_interval(cls, value: float) -> float:
-        if value < 1:
-            told("must be at least 1s", "raise it")
-        return value
+    _check_interval = field_validator("interval")(check_time)
 
     @field_validator("file")
     @classmethod
@@ -42,20 +36,9 @@ class _Config(Section):
     state: str | None = None
     every: Duration = EVERY
 
-    @field_validator("heartbeats")
-    @classmethod
-    def _check_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        wrong = [name for name in value if not _NAME.fullmatch(name)]
-        if wrong:
-            told(f"{wrong[0]!r} is no name", "use letters, digits, _, . and -, at most 64")
-        return value
+    _check_names = field_validator("heartbeats")(check_names)
 
-    @field_validator("every")
-    @classmethod
-    def _check_every(cls, value: float) -> float:
-        if value < 1:
-            told("must be at least 1s", "raise it")
-        return value
+    _check_every = field_validator("every")(check_time)
 
 
 class Written(NamedTuple):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from exporter.workspace.model import LongFiles, Workspace
+from exporter.written import check_names, check_time
 from selfheal.common.documents import Duration, Section, read_as, read_yaml, told
 
 EVERY = 300.0
 DEADLINE = 60.0
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # neither options nor paths out of the references
 _BRANCH = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
 
@@ -40,12 +40,7 @@ class _Workspace(Section):
             told(f"{value!r} is no absolute path", "write it from / on")
         return value
 
-    @field_validator("every", "deadline")
-    @classmethod
-    def _check_duration(cls, value: float) -> float:
-        if value < 1:
-            told("must be at least 1s", "raise it")
-        return value
+    _check_duration = field_validator("every", "deadline")(check_time)
 
     @field_validator("upstream")
     @classmethod
@@ -58,13 +53,7 @@ class _Workspace(Section):
 class _Config(Section):
     workspaces: Annotated[dict[str, _Workspace], Field(min_length=1, max_length=200)]
 
-    @field_validator("workspaces")
-    @classmethod
-    def _check_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        wrong = [name for name in value if not _NAME.fullmatch(name)]
-        if wrong:
-            told(f"{wrong[0]!r} is no name", "use letters, digits, _, . and -, at most 64")
-        return value
+    _check_names = field_validator("workspaces")(check_names)
 
 
 def read_workspaces(path: Path, root: Path) -> list[Workspace]:
