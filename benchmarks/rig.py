@@ -94,6 +94,7 @@ class Rig:
         rules: str,
         *,
         scrape: str = "1s",
+        evaluation: str = "1s",
         playbooks: Sequence[str],
         limits: str = "",
         policy: str = "",
@@ -104,9 +105,11 @@ class Rig:
         self.prometheus_port, self.alertmanager_port, self.port = free_port(), free_port(), free_port()
         self._children: list[subprocess.Popen[bytes]] = []
         self.remediator: subprocess.Popen[bytes] | None = None
-        self._write(rules, scrape, playbooks, limits, policy)
+        self._write(rules, scrape, evaluation, playbooks, limits, policy)
 
-    def _write(self, rules: str, scrape: str, playbooks: Sequence[str], limits: str, policy: str) -> None:
+    def _write(
+        self, rules: str, scrape: str, evaluation: str, playbooks: Sequence[str], limits: str, policy: str
+    ) -> None:
         folder = self.folder
         (folder / "playbooks").mkdir(parents=True)
         for number, text in enumerate(playbooks):
@@ -131,7 +134,7 @@ reconcile: 5s
             "utf-8",
         )
         (folder / "prometheus.yml").write_text(
-            f"""global: {{scrape_interval: {scrape}, evaluation_interval: 1s}}
+            f"""global: {{scrape_interval: {scrape}, evaluation_interval: {evaluation}}}
 rule_files: [{folder}/rules.yml]
 alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{self.alertmanager_port}"]}}]}}]}}
 scrape_configs:

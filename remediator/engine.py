@@ -32,8 +32,8 @@ LOOK = 1.0
 """Seconds between two looks at the clock when nothing else happens."""
 JUMP = 30.0
 """Seconds by which the wall clock must leave the monotonic one to count as a jump."""
-YIELD_AT_MOST = 1.0
-"""Seconds a ready row lets deliveries go first."""
+YIELD_AT_MOST = 10.0
+"""Seconds a ready row lets deliveries go first: in a storm all is put on disk before the first question is asked."""
 REMEMBERED = 5.0
 """A next turn sooner than this is kept in memory only: after a crash it would run at once, and an idle daemon need not
 sync its disk twice a second."""
@@ -124,7 +124,7 @@ class Engine:
 
     @contextmanager
     def intake(self) -> Iterator[None]:
-        """While inside, a delivery is being stored: turns wait for it, at most a second each."""
+        """While inside, a delivery is being stored: turns wait for it, for at most YIELD_AT_MOST each."""
         with self._lock:
             self._deliveries += 1
         try:
@@ -210,7 +210,9 @@ class Engine:
             order = row.due - row.priority * AGEING
             row.ready_since = self._clock.monotonic()
             heapq.heappush(self._ready, (order, row.token, row))
-            self._work_wanted.notify()
+            if not self._deliveries or self._ready_count == 1:
+                # while deliveries go first, one worker is enough to look when the first row has waited its time
+                self._work_wanted.notify()
             return
         heapq.heappush(self._waiting, (row.due, row.token, row))
         if self._waiting[0][1] == row.token:
@@ -288,6 +290,8 @@ class Engine:
             row.running, row.again, row.gone = True, False, False
             row.thread = threading.get_ident()
             self._running += 1
+            if self._deliveries and self._ready_count:
+                self._work_wanted.notify()
             return row
         return None
 

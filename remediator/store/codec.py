@@ -23,7 +23,7 @@ Convert = Callable[[Any], Any]
 
 def encode(value: object) -> str:
     """Given a frozen dataclass, return it as JSON text."""
-    return to_text(_to_plain(value))
+    return to_text(_writer(type(value))(value))
 
 
 def decode(kind: type[T], text: str) -> T:
@@ -39,16 +39,22 @@ def decode_frozen(text: str) -> Frozen:
 
 
 def _to_plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if dataclasses.is_dataclass(value):
-        kind: Any = type(value)
-        return {name: _to_plain(getattr(value, name)) for name in _names(kind)}
-    if isinstance(value, Mapping):
-        return {key: _to_plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_plain(inner) for inner in value]
-    return value
+    return _writer(type(value))(value)
+
+
+@cache
+def _writer(kind: type) -> Convert:
+    """Given the type of a value, return what turns such a value into plain JSON."""
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if dataclasses.is_dataclass(kind):
+        names = _names(kind)
+        return lambda value: {name: _to_plain(getattr(value, name)) for name in names}
+    if issubclass(kind, Mapping):
+        return lambda value: {key: _to_plain(inner) for key, inner in value.items()}
+    if issubclass(kind, list | tuple):
+        return lambda value: [_to_plain(inner) for inner in value]
+    return _same
 
 
 @cache

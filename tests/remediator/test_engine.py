@@ -435,7 +435,7 @@ def test_turns_let_deliveries_go_first(store: Store, start: Callable[..., Engine
     assert wait_for(lambda: ran == [1])
 
 
-def test_turns_let_deliveries_go_first_for_a_second_at_most(
+def test_turns_let_deliveries_go_first_for_ten_seconds_at_most(
     store: Store, clock: ManualClock, start: Callable[..., Engine]
 ) -> None:
     ran: list[int] = []
@@ -443,7 +443,7 @@ def test_turns_let_deliveries_go_first_for_a_second_at_most(
 
     with engine.intake():
         schedule(store, 1, START)
-        clock.advance(0.9)
+        clock.advance(9.9)
         schedule(store, 2, START)
         before = list(ran)
         clock.advance(0.1)

@@ -19,6 +19,7 @@ from remediator.errors import StoreBusy, StoreUnavailable
 from remediator.model import Alert, Reason, State
 from remediator.store import IllegalMove, Reader, Store, StoreTooNew, Tx
 from remediator.store.ballast import SIZE
+from remediator.store.schema import MIGRATIONS
 from selfheal.common.clock import ManualClock
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +92,7 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(store: Store, cloc
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    message = "schema version 99, this program knows up to 1: use the newer program"
+    message = f"schema version 99, this program knows up to {len(MIGRATIONS)}: use the newer program"
     with pytest.raises(StoreTooNew, match=message):
         Store.open(store.folder, clock)
     with pytest.raises(StoreTooNew, match=message):
