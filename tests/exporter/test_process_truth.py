@@ -91,10 +91,7 @@ def afresh(record: Record) -> dict[str, object] | None:
             numbers(path.read_text(), "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
             for path in folder.glob("task/*/status")
         ]
-        states = [path.read_text(errors="replace").rpartition(")")[2].split()[0] for path in folder.glob("task/*/stat")]
-        if "R" in states:
-            return None
-        return {
+        found: dict[str, object] = {
             "comm": (folder / "comm").read_bytes().rstrip(b"\n"),
             "arguments": (folder / "cmdline").read_bytes() if words[20] != "0" else b"",
             "faults and ticks": [int(words[place]) for place in (11, 12, 7, 9)],
@@ -110,6 +107,9 @@ def afresh(record: Record) -> dict[str, object] | None:
             if words[20] != "0"
             else 0,
         }
+        # asked last: what began to run after it has changed nothing that was read
+        states = [path.read_text(errors="replace").rpartition(")")[2].split()[0] for path in folder.glob("task/*/stat")]
+        return None if "R" in states else found
     except OSError:
         return None
 
