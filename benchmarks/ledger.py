@@ -1,11 +1,12 @@
-"""A test action whose effect can be counted from outside: each run appends its step's id to a file and syncs it.
+"""A test action whose effect can be counted from outside: a process of its own appends the step's id and syncs it.
 
+Nothing of the remediator's store is asked to count it, and what kills the remediator does not kill the effect.
 It is not idempotent on purpose: an id that stands twice in the file is an effect that happened twice.
 """
 
 from __future__ import annotations
 
-import os
+import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ where = "host"
 arguments: Mapping[str, Argument] = {"note": Argument(ArgumentType.TEXT)}
 
 file = Path("ledger")
+APPEND = 'echo "$1 $(date +%s.%N) $3" >> "$2" && exec sync "$2"'
+"""What the effect's own process does: one write of a short line at the end of a file is whole or not at all."""
 
 
 def plan(given: Mapping[str, Any], _context: Context) -> Plan:
@@ -29,18 +32,19 @@ def plan(given: Mapping[str, Any], _context: Context) -> Plan:
 
 
 def run(plan: Plan, context: Context) -> Outcome:
-    """Append the plan's id and sync, so that a kill right afterwards cannot hide the effect."""
+    """Have the plan's id appended and synced, so that a kill right afterwards cannot hide the effect."""
     context.reached("effect_begun")
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, plan.items[0]["verb"].encode() + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    line = (plan.items[0]["verb"], str(file), plan.detail.get("note", ""))
+    subprocess.run(["/bin/sh", "-c", APPEND, "ledger", *line], check=True)
     context.reached("effect_ended")
     return Outcome(True, plan.items)
 
 
 def entries(path: Path) -> list[str]:
     """Return the ids in the ledger, in order."""
-    return path.read_text("ascii").split() if path.exists() else []
+    return [line.split()[0] for line in lines(path)]
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of the ledger, in order: id, seconds since the epoch, note."""
+    return path.read_text("utf-8").splitlines() if path.exists() else []

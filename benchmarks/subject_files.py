@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import ledger, slow_ledger
+from benchmarks import ledger, reversible_ledger, slow_ledger
 from remediator import reading
 from remediator.actions import ACTIONS
 
-KNOWN = {**ACTIONS, ledger.name: ledger, slow_ledger.name: slow_ledger}
+KNOWN = {
+    **ACTIONS,
+    ledger.name: ledger,
+    slow_ledger.name: slow_ledger,
+    reversible_ledger.name: reversible_ledger,
+}
 
 if __name__ == "__main__":
     sys.exit(reading.main(sys.argv[1:], KNOWN))

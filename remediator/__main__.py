@@ -19,13 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     add_flag(
         parser, "--web.listen-address", dest="address", default=DEFAULT_LISTEN_ADDRESS, help="address to listen on"
     )
+    add_flag(parser, "--web.config.file", dest="web_config", default="", help="TLS and passwords; else web_config_file")
     levels = ["debug", "info", "warn", "error"]
     add_flag(parser, "--log.level", dest="level", default="info", choices=levels, help="least level of log lines")
     forms = ["logfmt", "json"]
     add_flag(parser, "--log.format", dest="form", default="logfmt", choices=forms, help="form of log lines")
     given = parser.parse_args(arguments)
     set_up_logging(given.level, given.form)
-    return run(Path(given.config), given.address)
+    web_config = Path(given.web_config).absolute() if given.web_config else None
+    return run(Path(given.config), given.address, web_config=web_config)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def read(state: Path) -> str | None:
         url = (state / NAME).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return url if url.startswith("http://") else None
+    return url if url.startswith(("http://", "https://")) else None
 
 
 def clear(state: Path) -> None:

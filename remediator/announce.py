@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from remediator.model import ENDS, Event, Remediation, State
+from remediator.model import ENDS, BreakerState, Event, Remediation, State
 from remediator.parts import Parts
 from remediator.store import Tx
 
@@ -48,6 +48,9 @@ def _remember(tx: Tx, last: int) -> None:
 
 
 def _count(parts: Parts, event: Event, remediation: Remediation | None) -> None:
+    if event.kind == "breaker":
+        is_open = float(event.new != BreakerState.CLOSED)
+        parts.counters.observe("breaker_open", is_open, playbook=str(event.detail["breaker"]))
     # a fate that a remediation's end gives is counted as that end already
     if event.reason is not None and (event.kind == "moved" or (event.kind == "fate" and event.remediation_id is None)):
         parts.counters.count("decisions", reason=event.reason.value)

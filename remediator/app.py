@@ -6,31 +6,44 @@ import gc
 import logging
 import signal
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
-from remediator import address, pause, pipeline
+from remediator import address, backlog, pipeline
 from remediator.actions import ACTIONS
 from remediator.actions.local import LocalDispatch
-from remediator.client import Client
-from remediator.config import DEFAULT_LISTEN_ADDRESS, Endpoint, parse_listen_address
+from remediator.alarm import Alarm
+from remediator.auditing import Auditor
+from remediator.client import client_of
+from remediator.config import DEFAULT_LISTEN_ADDRESS, parse_listen_address
+from remediator.desk import Desk
 from remediator.engine import Engine
 from remediator.errors import RemediatorError, StoreUnavailable
 from remediator.evidence import Evidence
-from remediator.model import Action, Json, Mode, Playbook, Reached, State, nothing_happens
+from remediator.model import (
+    ALL_PLAYBOOKS,
+    Action,
+    BreakerState,
+    Reached,
+    nothing_happens,
+)
+from remediator.monitoring import MonitoringWatch
 from remediator.notifiers import NOTIFIERS
 from remediator.parts import Jumps, Parts
 from remediator.playbooks.match import Site
-from remediator.policy import Policy
+from remediator.policy import Policy, Refusal
 from remediator.reading import Read, read_apart
-from remediator.receive import Batch
-from remediator.store import Reader, Store
-from remediator.web import Access, Delivery, Metrics, Readings, WebServer, make_app
+from remediator.selftest import Selftest
+from remediator.store import Store
+from remediator.web import Metrics, Readings, WebServer, make_app
+from remediator.web.access import access_of
+from remediator.web.gauges import HostGauges
 from remediator.web.hooks import PATH as HOOK_PATH
+from remediator.web.streams import Streams
+from remediator.windows import Windows
 from selfheal import __version__
-from selfheal.common.clock import Clock, SystemClock, to_rfc3339
+from selfheal.common.clock import Clock, SystemClock
 from selfheal.common.memory import few_arenas, give_back
 from selfheal.common.problems import ConfigError
 
@@ -39,17 +52,17 @@ logger = logging.getLogger(__name__)
 CLOCK_JUMP_HOLDS = 60.0
 """Seconds after a jump of the wall clock during which nothing begins: at least one fresh scrape passes."""
 
+LONGEST_REFUSAL = 500
+"""Characters that are recorded of why a door refused."""
+
 TURN = 0.5
 """Seconds between two looks of the main thread at what it is told by signals."""
 
 GIVE_BACK_EVERY = 10
 """Turns of the main thread after which unused memory goes back to the system."""
 
-BLIND_SHOWN = 30.0
-"""Seconds after a question without a usable answer during which its source is shown as blind."""
 
-
-class App:
+class App(Desk):
     """One remediator: built by `__init__`, running between `start` and `stop`."""
 
     def __init__(
@@ -66,14 +79,23 @@ class App:
         _log_policy(files.policy)
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
-        self.store = Store.open(config.state, self.clock)
+        self.store = Store.open(config.state, self.clock, breaker=config.breaker)
         self._blind_at: dict[str, float] = {}
+        windows = Windows(config.windows)
         self.evidence = Evidence(
-            _client(config.prometheus, "prometheus"),
-            [_client(endpoint, "alertmanager") for endpoint in config.alertmanagers],
+            client_of(config.prometheus, "prometheus"),
+            [client_of(endpoint, "alertmanager") for endpoint in config.alertmanagers],
             self.clock,
             ignore_labels=config.ignore_labels,
             failed=self._count_blind,
+        )
+        watch = MonitoringWatch(
+            self.store,
+            self.evidence.scraping,
+            self.clock,
+            config.monitoring,
+            config.scrape_interval,
+            self._count_blind,
         )
         self.parts = Parts(
             config=config,
@@ -83,24 +105,59 @@ class App:
             playbooks=lambda: self._files.playbooks,
             site=Site({config.host.name: config.host.instances}, actions, config.highest_mode, config.host_rates),
             actions=actions,
-            dispatch=LocalDispatch(lambda: self._files.policy, actions, self.clock, config.process_config, reached),
-            pause=lambda: pause.read(config.state / pause.NAME, self.clock.now()),
+            dispatch=LocalDispatch(
+                lambda: self._files.policy,
+                actions,
+                self.clock,
+                config.process_config,
+                reached,
+                probes=_probes,
+                prometheus=self.evidence.ask,
+                refused=self._note_refusal,
+            ),
+            pause=self._pause_of,
+            window=lambda frozen: windows.open(frozen.playbook, str(frozen.target), self.clock.now()),
             clock_jumped=self._clock_jumped,
-            jumps=Jumps(self.clock),
+            monitoring=watch.look,
+            jumps=Jumps(self.clock, self.store.write(lambda tx: tx.clock_jumps())),
             counters=self.metrics,
+            alarm=Alarm(config.state, self.clock, lambda: self._files.policy, config.watchdog.command),
+            started=self.clock.monotonic(),
             reached=reached,
         )
+        self._auditor = Auditor(self.parts)
+        self._selftest = Selftest(self.parts)
         tellers = [notifier.tell for notifier in NOTIFIERS.values()]
-        self.engine = Engine(self.store, self.clock, pipeline.handlers(self.parts, tellers))
-        self.metrics.read_from(Readings(self._live, self.engine.queue_depth, self.engine.oldest_seconds, self._paused))
-        access = Access(config.hook_tokens, config.api_tokens)
+        handlers = pipeline.handlers(self.parts, tellers, self._auditor, self._selftest)
+        self.engine = Engine(self.store, self.clock, handlers)
+        self.metrics.read_from(
+            Readings(
+                self._live,
+                self.engine.queue_depth,
+                self.engine.oldest_seconds,
+                self._paused,
+                lambda: backlog.under_way(self.store, self.clock),
+                lambda: backlog.last_verified(self.store),
+                lambda: backlog.failed_since(self.store),
+                lambda: len(self.root_causes()),
+                self._selftest.age,
+            )
+        )
+        gauges = HostGauges(client_of(config.prometheus, "prometheus"), self.clock, config.host.instances)
+        self.host_metrics = gauges.now
+        access = access_of(config, self.clock)
+        self._streams = Streams(self.reader, self.clock)
         self.server = WebServer(
-            parse_listen_address(config.listen_address), make_app(self, access, self.metrics), self._too_large
+            parse_listen_address(config.listen_address),
+            make_app(self, access, self.metrics, streams=self._streams),
+            self._too_large,
+            door=access.door,
         )
         self._started = False
 
     def start(self) -> None:
         """Settle what a former process left open, then run, then listen. Raise OSError if the address is taken."""
+        self._find_link_key()
         # a start is a reading of playbooks and policy too
         self.parts.reloaded.set()
         left_open = pipeline.start(self.parts)
@@ -116,10 +173,12 @@ class App:
     def stop(self) -> None:
         """Stop listening, let what runs come to a safe point, close the store."""
         address.clear(self.config.state)
+        self._streams.stop()
         self.server.stop()
         self.parts.stopping.set()
         if self._started:
             self.engine.stop(10.0)
+            self._auditor.last()
         self.store.close()
 
     def reload(self) -> None:
@@ -148,90 +207,47 @@ class App:
 
     def _show_playbooks(self) -> None:
         self.metrics.show_playbooks({playbook.name: self._mode(playbook) for playbook in self._files.playbooks})
+        with self.store.read() as reader:
+            stored = {breaker.name: breaker.state for breaker in reader.breakers()}
+        for name in {ALL_PLAYBOOKS, *(playbook.name for playbook in self._files.playbooks), *stored}:
+            is_open = stored.get(name, BreakerState.CLOSED) is not BreakerState.CLOSED
+            self.metrics.observe("breaker_open", float(is_open), playbook=name)
         self.metrics.observe("config_last_reload_successful", 1)
         self.metrics.observe("config_last_reload", self.clock.now())
 
-    def _mode(self, playbook: Playbook) -> Mode:
-        order = list(Mode)
-        return min(playbook.mode, self.config.highest_mode, key=order.index)
-
-    # What the web asks: remediator.web.service.Service.
-
-    def receive(self, delivery: Delivery) -> None:
-        """Store a delivery durably. Raise StoreUnavailable if that is not possible now."""
-        batch = Batch(delivery.receiver, delivery.alerts, delivery.malformed, delivery.truncated, delivery.version)
-        with self.engine.intake():
-            pipeline.take_in(self.parts, batch)
-
-    def reader(self) -> AbstractContextManager[Reader]:
-        """Return a snapshot of the store."""
-        return self.store.read()
-
-    def status(self) -> Json:
-        """Return what is wrong, acting, waiting, paused and blind right now."""
-        found = self.parts.pause()
-        paused = None
-        if found is not None:
-            until = None if found.until is None else to_rfc3339(found.until)
-            paused = {"who": found.who, "why": found.why, "until": until, "hard": found.hard}
-        return {
-            "version": __version__,
-            "highest_mode": self.config.highest_mode.value,
-            "host": self.config.host.name,
-            "paused": paused,
-            "counts": self._live(),
-            "blind": self._blind(),
-            "playbooks": {playbook.name: self._mode(playbook).value for playbook in self._files.playbooks},
-            "queue": {"depth": self.engine.queue_depth(), "oldest_seconds": self.engine.oldest_seconds()},
-        }
-
-    def settle(self, id: int, how: str, who: str) -> None:
-        """Record what a person says of an unknown outcome."""
-        pipeline.settle(self.parts, id, how, who)
-
-    def problems(self) -> list[str]:
-        """Return what keeps the program from being ready."""
-        return [] if self._started else ["the engine has not started"]
-
     # Small readings.
-
-    def _live(self) -> dict[str, int]:
-        with self.store.read() as reader:
-            return {State(state).value: count for state, count in reader.counts().items()}
-
-    def _paused(self) -> bool:
-        return self.parts.pause() is not None
 
     def _clock_jumped(self) -> bool:
         jumped = self.engine.clock_jumped_at
         return jumped is not None and self.clock.now() - jumped < CLOCK_JUMP_HOLDS
 
+    def _note_refusal(self, refusal: Refusal, by: str, first: bool) -> None:
+        """Count what a door refused, and record the first of each attempt: one attempt may be refused many times."""
+        self.metrics.count("refused", door=refusal.door.value)
+        if not first:
+            return
+        detail = {"door": refusal.door.value, "by": by, "why": refusal.detail[:LONGEST_REFUSAL]}
+        try:
+            self.store.write(lambda tx: tx.add_event("refused", self.clock.now(), detail=detail))
+        except StoreUnavailable:
+            # refused it stays; only the record is missing
+            self.metrics.count("store_errors")
+            logger.warning("a refusal could not be recorded", extra=detail)
+
     def _count_blind(self, source: str) -> None:
         self._blind_at[source] = self.clock.monotonic()
         self.metrics.count("evidence_errors", source=source)
-
-    def _blind(self) -> list[str]:
-        now = self.clock.monotonic()
-        return sorted(source for source, at in self._blind_at.items() if now - at < BLIND_SHOWN)
 
     def _too_large(self, path: str) -> None:
         if path == HOOK_PATH:
             self.metrics.count("deliveries", result="too_large")
 
 
-def _client(endpoint: Endpoint, source: str) -> Client:
-    """Return the connection to one server, with its credentials."""
-    headers = dict(endpoint.headers)
-    if endpoint.authorization is not None:
-        headers["Authorization"] = endpoint.authorization.reveal()
-    elif endpoint.password is not None:
-        pair = f"{endpoint.username}:{endpoint.password.reveal()}"
-        headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()
-    verify: bool | str = False if endpoint.insecure_skip_verify else str(endpoint.ca_file or "") or True
-    certificate = None
-    if endpoint.cert_file is not None and endpoint.key_file is not None:
-        certificate = (str(endpoint.cert_file), str(endpoint.key_file))
-    return Client(endpoint.url, source=source, headers=headers, verify=verify, certificate=certificate)
+def _probes() -> Mapping[str, Any]:
+    """Return the table of probes; it is imported when a playbook's first one is run."""
+    from remediator.probes import PROBES
+
+    return PROBES
 
 
 def _log_policy(policy: Policy) -> None:
@@ -244,13 +260,14 @@ def run(
     path: Path,
     listen_address: str = DEFAULT_LISTEN_ADDRESS,
     build: Callable[[Read], App] = App,
+    web_config: Path | None = None,
 ) -> int:
     """Run a remediator until SIGTERM or SIGINT; SIGHUP reads playbooks and policy again. Return the exit code."""
     few_arenas()
     stop = threading.Event()
     try:
-        app = build(lambda: read_apart(path, listen_address))
-    except (OSError, RemediatorError, ConfigError) as error:
+        app = build(lambda: read_apart(path, listen_address, web_config=web_config))
+    except (OSError, RemediatorError, ValueError) as error:
         logger.error("cannot start", extra={"problem": str(error)})
         return 1
     reload_wanted = threading.Event()

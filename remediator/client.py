@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, SSLError, TimeoutError
 
+from remediator.config import Endpoint
 from remediator.errors import SourceUnavailable
 
 LARGEST_ANSWER = 64 * 1024 * 1024
@@ -173,3 +174,18 @@ def _said(body: bytes) -> str:
         return ""
     said = found.get("error") if isinstance(found, dict) else found
     return f": {said[:200]}" if isinstance(said, str) else ""
+
+
+def client_of(endpoint: Endpoint, source: str) -> Client:
+    """Return the connection to one server, with its credentials."""
+    headers = dict(endpoint.headers)
+    if endpoint.authorization is not None:
+        headers["Authorization"] = endpoint.authorization.reveal()
+    elif endpoint.password is not None:
+        pair = f"{endpoint.username}:{endpoint.password.reveal()}"
+        headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()
+    verify: bool | str = False if endpoint.insecure_skip_verify else str(endpoint.ca_file or "") or True
+    certificate = None
+    if endpoint.cert_file is not None and endpoint.key_file is not None:
+        certificate = (str(endpoint.cert_file), str(endpoint.key_file))
+    return Client(endpoint.url, source=source, headers=headers, verify=verify, certificate=certificate)

@@ -1,24 +1,27 @@
 """Second stage: match a playbook, gather facts, ask the guards, and store the decision with the first intent.
 
-`gather` asks the world; the decision itself is one writer transaction: two workers never pass one limit together.
+`gather.py` asks the world; the decision itself is one writer transaction: two workers never pass one limit together.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 
-from remediator.errors import Refused, SourceUnavailable
-from remediator.evidence import FrozenRule, Trouble
-from remediator.guards import ask_all, combine, would_have
+from remediator.diagnose import Occasion, diagnose
+from remediator.effect import overtakes
+from remediator.evidence import Trouble
+from remediator.gather import Gathered, gather
+from remediator.guards import approval, ask_all, combine, would_have
+from remediator.ladder import called_off, climb_on, freeze_next, hand_over, used_up
 from remediator.model import (
     Answer,
-    Facts,
+    ApprovalState,
     Frozen,
     GuardAnswer,
     History,
     Json,
-    Live,
     Mode,
     Occurrence,
     Plan,
@@ -29,15 +32,20 @@ from remediator.model import (
     Verdict,
 )
 from remediator.parts import Parts, past
-from remediator.playbooks.match import choose, freeze
+from remediator.playbooks.match import choose
 from remediator.playbooks.templates import TemplateRefused
 from remediator.store import Tx
+from remediator.undo import fail
 from selfheal.common.problems import ConfigError
 
 logger = logging.getLogger(__name__)
 
-LIVE_AGE = 1.0
-"""Seconds that the live answer may be old when the decision is stored."""
+OF_A_DATASOURCE = frozenset({"DatasourceError", "DatasourceNoData"})
+"""Names that Grafana gives to alerts about a query that failed: they say nothing of what is measured."""
+LOOKS = 4
+"""Times one decision is looked at anew, because of probes or of what others did to the target meanwhile."""
+LOOK_AGAIN = 1.0
+"""Seconds after which it is looked at again then."""
 LEAST_HOLD = 0.05
 """Seconds between two questions of a held remediation, whatever a guard says."""
 
@@ -47,15 +55,33 @@ def consider(parts: Parts, occurrence: Occurrence, now: float) -> None:
     if occurrence.alert.annotations.get("playbook") == "none":
         _fate(parts, occurrence, "human_only", Reason.HUMAN_ONLY)
         return
+    if occurrence.alert.name in OF_A_DATASOURCE:
+        _fate(parts, occurrence, "skipped", Reason.DATASOURCE)
+        return
     playbook = choose(parts.playbooks(), occurrence.alert)
     if playbook is None:
         _fate(parts, occurrence, "no_playbook", Reason.NO_PLAYBOOK)
         return
+    if called_off(parts, occurrence):
+        _fate(parts, occurrence, State.CANCELLED.value, Reason.CANCELLED)
+        return
     try:
-        frozen = freeze(playbook, occurrence.alert, parts.site)
+        frozen = freeze_next(parts, playbook, occurrence)
     except (TemplateRefused, ConfigError) as error:
         logger.warning("template refused", extra={"playbook": playbook.name, "problem": str(error)})
         _fate(parts, occurrence, "skipped", Reason.TEMPLATE_REFUSED)
+        return
+    if frozen is None:
+        hand_over(parts, occurrence)
+        return
+
+    asked = parts.evidence.question(frozen)
+    if isinstance(asked, Trouble) and asked.reason is Reason.NEEDS_DECLARED_PROOF:
+        if frozen.playbook != playbook.name:
+            # a rung that cannot prove anything is nobody's help: it is people's turn
+            hand_over(parts, occurrence)
+            return
+        _fate(parts, occurrence, "needs_declared_proof", asked.reason)
         return
 
     def add(tx: Tx) -> None:
@@ -65,8 +91,9 @@ def consider(parts: Parts, occurrence: Occurrence, now: float) -> None:
         last = None if present.remediation_id is None else tx.remediation(present.remediation_id)
         if last is not None and (last.ended_at is None or _would_only_be_observed_again(last, frozen)):
             tx.unschedule("occurrence", occurrence.id)
-        elif tx.attempts(occurrence.id) >= frozen.limits.attempts:
-            tx.set_fate(occurrence.id, "skipped", Reason.ATTEMPTS_USED)
+        elif used_up(frozen.playbook, frozen.limits, tx.tries(occurrence.id)):
+            # an attempt began meanwhile: what comes after it is found by looking again
+            tx.schedule("occurrence", occurrence.id, now)
         else:
             tx.schedule("remediation", tx.add_remediation(occurrence.id, frozen, now), now)
 
@@ -88,32 +115,44 @@ def _fate(parts: Parts, occurrence: Occurrence, fate: str, reason: Reason) -> No
     parts.store.write(store)
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """Facts for the guards, and what running will need if they allow."""
-
-    facts: Facts
-    plan: Plan | None
-    proof: Json
-    trouble: GuardAnswer | None = None
-    """Why the step could not be planned, other than the policy."""
-
-
 def decide(parts: Parts, remediation: Remediation, occurrence: Occurrence, now: float) -> None:
     """Given a pending or held remediation, store the decision; when allowed, the lock and the first intent with it."""
     if remediation.cancel is not None:
         reason = remediation.cancel
         parts.record(remediation.frozen.steps, lambda tx: tx.move(remediation.id, State.CANCELLED, reason, now))
         return
-    gathered = gather(parts, remediation, occurrence.received_at, now)
-    acted_at = parts.record(remediation.frozen.steps, lambda tx: _decide(parts, tx, remediation, gathered))
-    if acted_at is not None:
-        fresh = gather(parts, remediation, acted_at, now)
-        parts.record(remediation.frozen.steps, lambda tx: _decide(parts, tx, remediation, fresh))
+    newer_than, looked = occurrence.received_at, not remediation.frozen.diagnose
+    for _ in range(LOOKS):
+        gathered = gather(parts, remediation, newer_than, parts.clock.now())
+        parts.reached("before_intent")
+        again = parts.record(
+            remediation.frozen.steps, partial(_decide, parts, remediation=remediation, gathered=gathered, looked=looked)
+        )
+        if again is None:
+            return
+        if again.occasion is not None:
+            diagnose(parts, remediation.id, remediation.frozen, again.occasion)
+            looked = True
+            if again.occasion is Occasion.HOLD:
+                return
+        # asked again after all that was done meanwhile, and after the probes
+        newer_than = parts.clock.now() if again.occasion is not None else again.newer_than
+    # somebody acts upon the target all the while
+    parts.record(
+        remediation.frozen.steps, lambda tx: tx.schedule("remediation", remediation.id, parts.clock.now() + LOOK_AGAIN)
+    )
 
 
-def _decide(parts: Parts, tx: Tx, remediation: Remediation, gathered: Gathered) -> float | None:
-    """Store what follows; or return when the target was last acted upon, if the live answer is older than that."""
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Nothing was begun yet: it is to be decided again, on newer answers, perhaps after its probes."""
+
+    newer_than: float
+    occasion: Occasion | None = None
+
+
+def _decide(parts: Parts, tx: Tx, remediation: Remediation, gathered: Gathered, looked: bool) -> Again | None:
+    """Store what follows, or return what must be done before: probes, unless it was `looked`, or a newer answer."""
     now = parts.clock.now()
     present = tx.remediation(remediation.id)
     if present is None or present.state not in (State.PENDING, State.HELD):
@@ -122,22 +161,42 @@ def _decide(parts: Parts, tx: Tx, remediation: Remediation, gathered: Gathered) 
         tx.move(present.id, State.CANCELLED, present.cancel, now)
         return None
     history = past(parts, tx, present, now)
-    live = gathered.facts.live
-    if live is not None and history.last_effect_at is not None and history.last_effect_at > live.asked_at:
-        return history.last_effect_at
     answers, decision = _ask(parts, present, gathered, history, now)
+    if not any(answer.reason is Reason.LOCKED for answer in answers):
+        # whoever waits for the lock is asked anew when it is free
+        live, effect = gathered.facts.live, tx.last_effect_end(str(present.frozen.target))
+        if live is not None and effect is not None and overtakes(effect, live.asked_at, now):
+            return Again(min(effect, now))
+    occasion = None if looked else _occasion(present.frozen, gathered, decision)
+    if occasion is not None:
+        return Again(now, occasion)
     if decision.answer is not Answer.HOLD or (present.state, present.reason) != (State.HELD, decision.reason):
         # the same hold going on is not another decision: a long pause would fill the disk with them
         tx.add_decision(present.id, answers, now)
     _follow(tx, present, gathered, answers, decision, now)
-    return None
+    if decision.answer is not Answer.ALLOW or present.frozen.mode is Mode.OBSERVE:
+        climb_on(tx, present, now)
+    held = decision.answer is Answer.HOLD and present.state is State.PENDING
+    return Again(now, Occasion.HOLD) if held and not looked and present.frozen.mode is not Mode.OBSERVE else None
+
+
+def _occasion(frozen: Frozen, gathered: Gathered, decision: GuardAnswer) -> Occasion | None:
+    """Return why the probes are to be run before this decision is stored, or None."""
+    if frozen.mode is Mode.OBSERVE:
+        return Occasion.OBSERVE
+    begins = decision.answer is Answer.ALLOW and gathered.trouble is None and gathered.plan is not None
+    return Occasion.BEFORE if begins and gathered.plan is not None and gathered.plan.items else None
 
 
 def _ask(
     parts: Parts, remediation: Remediation, gathered: Gathered, history: History, now: float
 ) -> tuple[tuple[GuardAnswer, ...], GuardAnswer]:
-    # the pause file is read here, in the intent's own transaction: it counts from the moment it is written
-    facts = replace(gathered.facts, pause=parts.pause())
+    # the pause files are read here, in the intent's own transaction: they count from the moment they are written
+    facts = replace(gathered.facts, pause=parts.pause(remediation.frozen), window=parts.window(remediation.frozen))
+    request = history.approval
+    if request is not None and request.decided_at is not None and facts.held_since is not None:
+        # the time that a person took to answer is no time of being silenced or blind
+        facts = replace(facts, held_since=max(facts.held_since, request.decided_at))
     answers = ask_all(remediation.frozen, facts, history, now)
     return answers, combine(answers)
 
@@ -157,7 +216,7 @@ def _follow(
         verdict = _self_resolved(frozen, gathered) if decision.reason is Reason.SELF_RESOLVED else None
         tx.move(present.id, State.SKIPPED, decision.reason, now, verdict=verdict, detail=decision.detail)
     elif decision.answer is Answer.HOLD:
-        _hold(tx, present, decision, now)
+        _hold(tx, present, _asking_people(tx, present, gathered, decision, now), now)
     elif gathered.trouble is not None:
         tx.move(present.id, State.SKIPPED, gathered.trouble.reason, now, detail=gathered.trouble.detail)
     elif gathered.plan is None or not gathered.plan.items:
@@ -166,6 +225,7 @@ def _follow(
         locked = GuardAnswer("lock", Answer.HOLD, Reason.LOCKED, {"remediation": holder}, now + 1.0)
         _hold(tx, present, locked, now)
     else:
+        tx.begin_trial(present.id, frozen.playbook, now)
         tx.move(present.id, State.RUNNING, Reason.ALLOWED, now, due=now)
         tx.set_proof(present.id, gathered.proof)
         tx.store_intent(present.id, 0, gathered.plan, now)
@@ -178,10 +238,26 @@ def _self_resolved(frozen: Frozen, gathered: Gathered) -> Verdict:
     return Verdict.NOT_ASKED if frozen.verify is None else Verdict.UNPROVEN
 
 
+def try_out(
+    parts: Parts, remediation: Remediation, now: float
+) -> tuple[tuple[GuardAnswer, ...], GuardAnswer, Plan | None]:
+    """Given a remediation that is not stored, return every guard's answer, what follows from them, and the plan."""
+    gathered = gather(parts, remediation, now, now)
+    with parts.store.read() as reader:
+        answers, decision = _ask(parts, remediation, gathered, past(parts, reader, remediation, now), now)
+    if decision.answer is Answer.ALLOW and gathered.trouble is not None:
+        decision = gathered.trouble
+    elif decision.answer is Answer.ALLOW and (gathered.plan is None or not gathered.plan.items):
+        decision = GuardAnswer("plan", Answer.DENY, Reason.NOTHING_TO_DO)
+    return answers, decision, gathered.plan
+
+
 def decide_settled(parts: Parts, remediation: Remediation, occurrence: Occurrence, now: float) -> None:
     """A person says that the unknown step did not take effect: it begins again when every guard allows it."""
     asked = replace(remediation, held_since=remediation.proof["settled"]["at"])
-    gathered = gather(parts, asked, occurrence.received_at, now)
+    with parts.store.read() as reader:
+        effect = reader.last_effect_end(str(remediation.frozen.target))
+    gathered = gather(parts, asked, max(occurrence.received_at, min(effect or 0.0, now)), now)
     parts.record(remediation.frozen.steps, lambda tx: _decide_settled(parts, tx, remediation.id, gathered))
 
 
@@ -201,15 +277,30 @@ def _decide_settled(parts: Parts, tx: Tx, number: int, gathered: Gathered) -> No
         tx.move(number, State.VERIFYING, Reason.RESOLVED, now, due=now)
     elif over or decision.answer is Answer.DENY:
         verdict = _self_resolved(present.frozen, gathered) if decision.reason is Reason.SELF_RESOLVED else None
-        tx.move(number, State.FAILED, present.cancel or decision.reason, now, verdict=verdict, detail=decision.detail)
+        fail(tx, present, present.cancel or decision.reason, now, verdict=verdict, detail=decision.detail)
     elif decision.answer is Answer.HOLD:
         tx.prolong(number, max(decision.until or 0.0, now + LEAST_HOLD))
     elif gathered.trouble is not None:
-        tx.move(number, State.FAILED, gathered.trouble.reason, now, detail=gathered.trouble.detail)
+        fail(tx, present, gathered.trouble.reason, now, detail=gathered.trouble.detail)
     else:
+        tx.begin_trial(number, present.frozen.playbook, now)
         tx.move(number, State.RUNNING, Reason.SETTLED_NOT_DONE, now, due=now)
         # the plan of the intent that was in doubt, never another
         tx.store_intent(number, present.position, tx.steps(number)[-1].plan, now)
+
+
+def _asking_people(
+    tx: Tx, remediation: Remediation, gathered: Gathered, decision: GuardAnswer, now: float
+) -> GuardAnswer:
+    """Given the hold that decides, make the request that it waits for, if that is what it wants and it is not made."""
+    if decision.guard != approval.name or gathered.plan is None or decision.until is None:
+        return decision
+    if "approval" in decision.detail:
+        return decision
+    number = tx.add_approval(remediation.id, decision.detail["plan_hash"], gathered.plan, now, decision.until)
+    asked = {"approval": number, **decision.detail}
+    tx.add_event("approval", now, remediation_id=remediation.id, new=ApprovalState.OPEN, detail=asked)
+    return replace(decision, detail=asked)
 
 
 def _hold(tx: Tx, remediation: Remediation, decision: GuardAnswer, now: float) -> None:
@@ -227,76 +318,3 @@ def _observed(answers: tuple[GuardAnswer, ...], gathered: Gathered) -> Json:
         free = gathered.trouble
     items = list(gathered.plan.items) if gathered.plan is not None else []
     return {"answer": free.answer.value, "reason": free.reason.value, "items": items[:20], "count": len(items)}
-
-
-def gather(parts: Parts, remediation: Remediation, newer_than: float, now: float) -> Gathered:
-    """Ask the world, after `newer_than`, what one decision needs. Sources that do not answer make the facts blind."""
-    frozen = remediation.frozen
-    hosts = parts.config.hosts_of(frozen.labels.get("instance", ""))
-    rule = parts.evidence.rule_for(frozen.labels.get("alertname", ""), frozen.labels, frozen.generator_url)
-    problem: Reason | None = None
-    live = None
-    proof: Json = {}
-    if isinstance(rule, Trouble):
-        problem = rule.reason if rule.reason is not Reason.BLIND else None
-    else:
-        live = parts.evidence.live(rule, frozen.labels, frozen.fingerprint, newer_than)
-        proof["rule"] = rule.to_json()
-        if frozen.verify is not None and (unprovable := parts.evidence.refused(rule, frozen.verify)) is not None:
-            problem = Reason.RULE_REFUSED
-            logger.warning("no proof is possible", extra={"playbook": frozen.playbook, "problem": unprovable})
-    plan, refusal, trouble = None, None, None
-    if live is not None and live.firing:
-        plan, refusal, trouble = _plan(parts, frozen, remediation.position)
-    if live is not None and not isinstance(rule, Trouble) and frozen.verify is not None:
-        try:
-            if live.firing is False:
-                proof["healthy_before"] = parts.evidence.healthy_now(rule, frozen.labels)
-            elif (
-                live.firing and plan is not None and frozen.mode is Mode.AUTO and remediation.state is not State.UNKNOWN
-            ):
-                proof["baseline"] = parts.evidence.baseline(rule, frozen.labels, frozen.verify)
-        except SourceUnavailable:
-            # without a baseline nothing could be proven afterwards, so this counts as blind
-            live = None
-    if live is not None and not isinstance(rule, Trouble):
-        live = _still_fresh(parts, frozen, rule, live)
-    facts = Facts(
-        asked_at=now,
-        delivered_at=newer_than,
-        pause=parts.pause(),
-        hosts=hosts,
-        live=live,
-        rule_problem=problem,
-        plan=None if plan is None else {"items": len(plan.items)},
-        policy_refusal=refusal,
-        held_since=None if remediation.held_since is None else parts.jumps.moved(remediation.held_since),
-        clock_jumped=parts.clock_jumped(),
-    )
-    return Gathered(facts, plan, proof, trouble)
-
-
-def _still_fresh(parts: Parts, frozen: Frozen, rule: FrozenRule, live: Live) -> Live:
-    """Planning may take long: ask again what is too old by now, for nothing begins on an old answer."""
-    oldest = parts.clock.now() - LIVE_AGE
-    if not live.firing or live.asked_at >= oldest:
-        return live
-    return parts.evidence.live(rule, frozen.labels, frozen.fingerprint, oldest)
-
-
-def _plan(parts: Parts, frozen: Frozen, position: int) -> tuple[Plan | None, str | None, GuardAnswer | None]:
-    """Return a step's plan (the dry run), or the policy's refusal, or what else is in the way."""
-    step = frozen.steps[position]
-    action = parts.actions.get(step.action)
-    if action is None or action.version != step.version:
-        return None, None, GuardAnswer("plan", Answer.DENY, Reason.ACTION_CHANGED, {"action": step.action})
-    try:
-        return parts.dispatch.plan(frozen.target.host, step.action, step.arguments, step.timeout), None, None
-    except Refused as error:
-        return None, error.detail, None
-    except Exception as error:
-        # the border to foreign code: an alert must have its fate however an action's planning breaks
-        logger.exception("planning broke", extra={"action": step.action, "playbook": frozen.playbook})
-        parts.counters.count("stage_errors", stage="decide")
-        detail = {"action": step.action, "error": f"{error.__class__.__name__}: {error}"}
-        return None, None, GuardAnswer("plan", Answer.DENY, Reason.STEP_FAILED, detail)

@@ -1,4 +1,4 @@
-"""The only remover of files: every folder on the way is opened without following links, on the root's device only.
+"""The only remover of files: every folder on the way is opened without following links, on the root's own mount only.
 
 A file is named by its root, its path below it and its inode; what was replaced or written since is left alone.
 """
@@ -9,12 +9,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from remediator.errors import Refused
-from remediator.policy import Policy, Root, overlap
+from remediator.policy import Door, Policy, Root, overlap
+from remediator.policy.protected import monitoring_folders
 from selfheal.common.clock import SystemClock
 
 DEEPEST = 64
@@ -56,8 +57,11 @@ class OpenRoot:
     descriptor: int
     device: int
     inode: int
+    mount: int
+    """The kernel's number of the mount: another one may show the same device a second time."""
     forbidden: frozenset[tuple[int, int]]
     """Device and inode of everything protected, for folders that are mounted twice."""
+    policy: Policy
 
     def list(self) -> Listing:
         """Return the regular files below the root. Raise OSError if a folder cannot be read."""
@@ -74,8 +78,8 @@ class OpenRoot:
 
         Raise FileNotFoundError if it is gone, Refused if its path leaves the root, OSError if it cannot be unlinked.
         """
-        *folders, name = _parts(file.path)
-        with _descend(self.descriptor, folders, self.forbidden, self.device) as parent:
+        *folders, name = self._parts(file.path)
+        with self._enter(folders) as parent:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode) or found.st_dev != self.device or found.st_ino != file.inode:
                 return "is another file now"
@@ -88,33 +92,72 @@ class OpenRoot:
             os.unlink(name, dir_fd=parent)
         return None
 
+    def _parts(self, path: str) -> Sequence[str]:
+        parts = path.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise self.policy.refused(Door.FILES, f"{path!r} is not a plain path below its root")
+        return parts
+
+    @contextmanager
+    def _enter(self, folders: Sequence[str]) -> Iterator[int]:
+        """Open a folder below the root, on its mount."""
+        with ExitStack() as stack:
+            try:
+                parent = stack.enter_context(_descend(self.descriptor, folders, self.forbidden, self.mount))
+            except Refused as error:
+                raise self.policy.refused(Door.FILES, error.detail) from error
+            yield parent
+
 
 @contextmanager
 def open_root(path: str, policy: Policy) -> Iterator[OpenRoot]:
     """Given the path of a permitted root, open it component by component and give it for as long as the block lasts.
 
-    Raise Refused if the policy does not list it, a link stands on its way, or it lies in, above or at something
-    protected; FileNotFoundError if it is not there; OSError if it cannot be opened.
+    Raise Refused if the policy does not list it, a link stands on its way, it is the top of a file system, or it lies
+    in, above or at something protected; FileNotFoundError if it is not there; OSError if it cannot be opened.
     """
     root = policy.root(path)
-    forbidden = _identities_of(policy.protected)
+    # those of the monitoring are asked anew: they move with its next start
+    protected = (*policy.protected, *monitoring_folders(policy.procfs))
+    forbidden = _identities_of(protected)
+    with ExitStack() as stack:
+        try:
+            opened = _open_root(stack, root, policy, protected, forbidden)
+        except Refused as error:
+            raise policy.refused(Door.FILES, error.detail) from error
+        yield opened
+
+
+def _open_root(
+    stack: ExitStack, root: Root, policy: Policy, protected: Sequence[Path], forbidden: frozenset[tuple[int, int]]
+) -> OpenRoot:
+    parts = Path(root.path).parts[1:]
+    if not parts:
+        raise Refused("root / is the top of a file system; choose a folder below it")
+    *folders, name = parts
     top = os.open("/", _FOLDER)
+    stack.callback(os.close, top)
+    parent = stack.enter_context(_descend(top, folders, forbidden))
+    descriptor = stack.enter_context(_descend(parent, [name], forbidden))
+    mount = _mount_of(descriptor)
+    if mount != _mount_of(parent):
+        raise Refused(f"root {root.path} is the top of a file system; choose a folder below it")
     try:
-        with _descend(top, Path(path).parts[1:], forbidden) as descriptor:
-            met = overlap(Path(path), policy.protected)
-            if met is not None:
-                raise Refused(f"root {path} overlaps {met}, which is protected; choose a folder apart from it")
-            found = os.fstat(descriptor)
-            yield OpenRoot(root, descriptor, found.st_dev, found.st_ino, forbidden)
-    finally:
-        os.close(top)
+        met = overlap(Path(root.path), protected)
+    except OSError as error:
+        # a path that is swapped while it is followed can be a link at one look and none at the next
+        raise Refused(f"root {root.path} cannot be followed ({error.strerror}), so nothing is removed") from error
+    if met is not None:
+        raise Refused(f"root {root.path} overlaps {met}, which is protected; choose a folder apart from it")
+    found = os.fstat(descriptor)
+    return OpenRoot(root, descriptor, found.st_dev, found.st_ino, mount, forbidden, policy)
 
 
 @contextmanager
 def _descend(
-    start: int, names: Sequence[str], forbidden: frozenset[tuple[int, int]], device: int | None = None
+    start: int, names: Sequence[str], forbidden: frozenset[tuple[int, int]], mount: int | None = None
 ) -> Iterator[int]:
-    """Open one folder below another, never a protected one and, where a device is given, only on that."""
+    """Open one folder below another, never a protected one and, where a mount is given, only on that."""
     descriptor = os.dup(start)
     try:
         for name in names:
@@ -122,8 +165,8 @@ def _descend(
             os.close(descriptor)
             descriptor = following
             found = os.fstat(descriptor)
-            if device is not None and found.st_dev != device:
-                raise Refused(f"folder {name!r} lies on another device than its root")
+            if mount is not None and _mount_of(descriptor) != mount:
+                raise Refused(f"folder {name!r} lies on another mount than its root")
             if (found.st_dev, found.st_ino) in forbidden:
                 raise Refused(f"folder {name!r} is protected")
         yield descriptor
@@ -144,7 +187,7 @@ def _list_folder(root: OpenRoot, descriptor: int, below: str, listing: Listing, 
     """List one folder and those below it; `descriptor` is closed."""
     try:
         found = os.fstat(descriptor)
-        if found.st_dev != root.device:
+        if found.st_dev != root.device or _mount_of(descriptor) != root.mount:
             return listing.leave_out("on another device")
         if (found.st_dev, found.st_ino) in root.forbidden:
             return listing.leave_out("protected")
@@ -186,11 +229,13 @@ def _list_entry(
     return None
 
 
-def _parts(path: str) -> list[str]:
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise Refused(f"{path!r} is not a plain path below its root")
-    return parts
+def _mount_of(descriptor: int) -> int:
+    """Return the kernel's number of the mount that an open folder lies on. Raise Refused if that is not told."""
+    try:
+        text = Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii")
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("mnt_id:"))
+    except (OSError, StopIteration) as error:
+        raise Refused("this kernel does not tell on which mount a folder lies") from error
 
 
 def _identities_of(paths: Sequence[Path]) -> frozenset[tuple[int, int]]:

@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from remediator.alarm import Alarm
 from remediator.config import Config
 from remediator.errors import StoreUnavailable
 from remediator.evidence import Evidence
 from remediator.model import (
     Action,
+    Breaker,
     Dispatch,
+    Frozen,
     FrozenStep,
     History,
+    Monitoring,
+    OpenWindow,
     Outcome,
     Pause,
     Playbook,
@@ -24,10 +29,11 @@ from remediator.model import (
     Remediation,
     Step,
     StepState,
+    Touched,
     nothing_happens,
 )
 from remediator.playbooks.match import Site
-from remediator.store import Store, Tx
+from remediator.store import Reader, Store, Tx, began
 from selfheal.common.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -36,6 +42,8 @@ T = TypeVar("T")
 
 JUMP = 30.0
 """Seconds by which the wall clock must leave the monotonic one to count as a jump."""
+MOST_WAITING = 6
+"""Workers that wait for probes at the same time, of the eight there are: the others must go on repairing."""
 FREES_DISK = "disk."
 """The family of actions that may use the ballast when the disk is full."""
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR")
@@ -67,11 +75,12 @@ class Unsaved:
 class Jumps:
     """The jumps ahead of the wall clock since the start: what is past is not longer ago because the clock was moved."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, seen: Iterable[tuple[float, float]] = ()) -> None:
+        """`seen` are those that an earlier process met, as `ahead` returns them."""
         self._clock = clock
         self._lock = threading.Lock()
         self._offset = clock.now() - clock.monotonic()
-        self._seen: list[tuple[float, float]] = []
+        self._seen: list[tuple[float, float]] = list(seen)
 
     def ahead(self) -> tuple[tuple[float, float], ...]:
         """Return (wall time after it, seconds) of each jump ahead, the earliest first."""
@@ -104,15 +113,30 @@ class Parts:
     site: Site
     actions: Mapping[str, Action]
     dispatch: Dispatch
-    pause: Callable[[], Pause | None]
+    pause: Callable[[Frozen], Pause | None]
+    """What keeps back this playbook on this target; read from the files at every call."""
+    window: Callable[[Frozen], OpenWindow | None]
+    """The maintenance window that is open for it now."""
     clock_jumped: Callable[[], bool]
+    monitoring: Callable[[Frozen], Monitoring]
+    """What is known against the monitoring behind an alert; asked once a second at most."""
     jumps: Jumps
     counters: Counters
+    alarm: Alarm
+    """Tells people of trouble with the remediator itself."""
+    started: float
+    """On the monotonic clock."""
     reached: Reached = nothing_happens
+    heard: dict[str, float] = field(default_factory=dict)
+    """When the watchdog's alert, or a self-test's, was last delivered, on the monotonic clock, by its name."""
     unsaved: dict[int, Unsaved] = field(default_factory=dict)
     """By remediation."""
     begun: set[int] = field(default_factory=set)
     """Step rows whose effect this process has begun: met again without a result, their outcome is open."""
+    probing: set[threading.Thread] = field(default_factory=set)
+    """What runs probes just now, or did not end at its deadline."""
+    may_wait: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_WAITING))
+    """Taken by each worker that waits for a probe."""
     malformed: dict[int, float] = field(default_factory=dict)
     """Malformed alerts stored lately: a hash of each, and when on the monotonic clock."""
     reloaded: threading.Event = field(default_factory=threading.Event)
@@ -138,9 +162,18 @@ class Parts:
             return self.store.write(work)
 
 
-def past(parts: Parts, tx: Tx, remediation: Remediation, now: float) -> History:
+def past(parts: Parts, tx: Reader, remediation: Remediation, now: float) -> History:
     """Return what the store knows, its times as the clock counts now: a jump ahead shortens no cooldown and no rate."""
-    history = tx.history(remediation, now)
+    frozen = remediation.frozen
+    history = replace(
+        tx.history(remediation, now),
+        breakers=tuple(
+            _breaker_across(parts.jumps, breaker)
+            for breaker in tx.breakers_over(frozen.playbook)
+            if breaker.trial != remediation.id
+        ),
+        healed=tx.healed(frozen.playbook, str(frozen.target), parts.config.repeats, now),
+    )
     jumps = parts.jumps.ahead()
     if not jumps:
         return history
@@ -148,15 +181,37 @@ def past(parts: Parts, tx: Tx, remediation: Remediation, now: float) -> History:
     return replace(
         history,
         last_effect_at=None if effect is None else parts.jumps.moved(effect),
+        touched=_touched_across(tx, remediation, history, jumps, now),
         rates=tuple(_rate_across(tx, remediation, number, use, jumps, now) for number, use in enumerate(history.rates)),
     )
 
 
+def _breaker_across(jumps: Jumps, breaker: Breaker) -> Breaker:
+    """The time that a breaker stays open begins when it opened, however the clock was moved since."""
+    if breaker.tries_at is None:
+        return breaker
+    return replace(breaker, tries_at=breaker.tries_at + jumps.moved(breaker.changed_at) - breaker.changed_at)
+
+
+def _touched_across(
+    tx: Reader, remediation: Remediation, history: History, jumps: tuple[tuple[float, float], ...], now: float
+) -> tuple[Touched, ...]:
+    """As for a rate: the window of a blast radius begins earlier by each jump within it."""
+    radius = remediation.frozen.limits.blast_radius
+    ahead = 0.0 if radius is None else now - radius.window - began(radius.window, now, jumps)
+    if not ahead:
+        return history.touched
+    return tuple(
+        replace(each, leaves_at=None if each.leaves_at is None else each.leaves_at + ahead)
+        for each in tx.touched(remediation, now - ahead)
+    )
+
+
 def _rate_across(
-    tx: Tx, remediation: Remediation, number: int, use: RateUse, jumps: tuple[tuple[float, float], ...], now: float
+    tx: Reader, remediation: Remediation, number: int, use: RateUse, jumps: tuple[tuple[float, float], ...], now: float
 ) -> RateUse:
     """Count a rate over its window as it really passed: a jump within it makes it begin that much earlier."""
-    ahead = sum(size for at, size in jumps if now - at < use.rate.window)
+    ahead = now - use.rate.window - began(use.rate.window, now, jumps)
     if not ahead:
         return use
     shifted = tx.history(remediation, now - ahead).rates[number]

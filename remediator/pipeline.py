@@ -9,16 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from remediator import announce, decide, receive, reconcile, run, verify
-from remediator.errors import RemediatorError, StoreUnavailable
+from remediator import (
+    announce,
+    decide,
+    effect,
+    monitoring_control,
+    pause_audit,
+    receive,
+    reconcile,
+    reidentify,
+    run,
+    undo,
+    verify,
+    watchdog,
+)
+from remediator.auditing import Auditor
+from remediator.errors import StoreUnavailable
 from remediator.model import Occurrence, Reason, Remediation, State
 from remediator.parts import Parts
+from remediator.selftest import Selftest
 from remediator.store import Tx
 
 Handler = Callable[[int, float], float | None]
 
 TURNS = 16
 """Moves one turn may make before the row goes back to the queue: a bound, not a target."""
+EVENTS_AT_ONCE = 5_000
+"""Events that retention forgets in one transaction: ten for each remediation that may go in one."""
 STAGES = {
     State.PENDING: "decide",
     State.HELD: "decide",
@@ -27,8 +44,6 @@ STAGES = {
     State.WATCHING: "verify",
 }
 """Under which stage an error is counted; all others are `run`."""
-OF_AN_EARLIER_LOOK = frozenset({"in_doubt", "end", "since_wall", "healthy_since", "looked_at", "settled"})
-"""What of the proof belongs to a look before a person settled the outcome."""
 
 
 def take_in(parts: Parts, batch: receive.Batch) -> None:
@@ -36,7 +51,9 @@ def take_in(parts: Parts, batch: receive.Batch) -> None:
     receive.receive(parts, batch, parts.clock.now())
 
 
-def handlers(parts: Parts, tellers: Sequence[announce.Teller]) -> Mapping[str, Handler]:
+def handlers(
+    parts: Parts, tellers: Sequence[announce.Teller], auditor: Auditor, selftest: Selftest
+) -> Mapping[str, Handler]:
     """Return what the engine runs for each kind of due work."""
     return {
         "occurrence": lambda number, _now: _occurrence(parts, number),
@@ -44,6 +61,10 @@ def handlers(parts: Parts, tellers: Sequence[announce.Teller]) -> Mapping[str, H
         "announce": lambda _number, now: _timed(parts, "announce", lambda: announce.announce(parts, tellers, now)),
         "reconcile": lambda _number, now: _timed(parts, "reconcile", lambda: reconcile.reconcile(parts, now)),
         "retention": lambda _number, now: _timed(parts, "reconcile", lambda: _retention(parts, now)),
+        "pauses": lambda _number, now: _timed(parts, "reconcile", lambda: pause_audit.look(parts, now)),
+        "watchdog": lambda _number, now: _timed(parts, "watchdog", lambda: watchdog.look(parts, now)),
+        "audit": lambda _number, now: _timed(parts, "audit", lambda: auditor.turn(now)),
+        "selftest": lambda _number, now: _timed(parts, "selftest", lambda: selftest.turn(now)),
     }
 
 
@@ -73,7 +94,12 @@ def _occurrence(parts: Parts, number: int) -> None:
     with _counting(parts, "decide"):
         with parts.store.read() as reader:
             occurrence = reader.occurrence(number)
-        if occurrence is not None and occurrence.closed_at is None:
+            stopped = reader.monitoring_stopped(parts.clock.now()) is not None
+        if occurrence is None or occurrence.closed_at is not None:
+            return
+        if stopped:
+            monitoring_control.leave_stored(parts, number)
+        else:
             decide.consider(parts, occurrence, parts.clock.now())
 
 
@@ -87,12 +113,15 @@ def advance(parts: Parts, number: int) -> float | None:
         with _counting(parts, STAGES.get(state, "run")), parts.store.read() as reader:
             remediation = reader.remediation(number)
             occurrence = reader.occurrence(remediation.occurrence_id) if remediation is not None else None
+            stopped = reader.monitoring_stopped(parts.clock.now()) is not None
         if remediation is None or occurrence is None:
             return None
         state = remediation.state
-        if parts.stopping.is_set() and state is not State.RUNNING:
+        if parts.stopping.is_set() and state not in (State.RUNNING, State.UNDOING):
             return parts.clock.now()
         with _counting(parts, STAGES.get(state, "run")):
+            if stopped and monitoring_control.put_aside(parts, remediation):
+                return None
             if not _stage(parts, remediation, occurrence):
                 return None
             with parts.store.read() as reader:
@@ -109,8 +138,12 @@ def _stage(parts: Parts, remediation: Remediation, occurrence: Occurrence) -> bo
             decide.decide(parts, remediation, occurrence, parts.clock.now())
         case State.RUNNING:
             run.run(parts, remediation, occurrence)
+        case State.UNDOING:
+            undo.undo(parts, remediation)
         case State.VERIFYING:
+            parts.reached("before_verify")
             verify.verify(parts, remediation)
+            parts.reached("verify_stored")
         case State.UNKNOWN if "settled" in remediation.proof:
             decide.decide_settled(parts, remediation, occurrence, parts.clock.now())
         case State.UNKNOWN:
@@ -123,51 +156,23 @@ def _stage(parts: Parts, remediation: Remediation, occurrence: Occurrence) -> bo
 
 
 def _retention(parts: Parts, now: float) -> float:
-    deleted = parts.store.write(lambda tx: tx.delete_older(now - parts.config.retention, 500))
-    return now + (1.0 if deleted >= 500 else 3_600.0)
+    before = now - parts.config.retention
+    deleted = parts.store.write(lambda tx: tx.delete_older(before, 500))
+    pruned = parts.store.write(lambda tx: tx.prune_events(before, EVENTS_AT_ONCE))
+    return now + (1.0 if deleted >= 500 or pruned >= EVENTS_AT_ONCE else 3_600.0)
 
 
 def start(parts: Parts) -> int:
-    """Before the engine starts: settle open intents and make the timed rows; return how many intents were open."""
+    """Before the engine starts: know what is open, settle open intents, make the timed rows; return how many."""
 
     def begin(tx: Tx) -> int:
         now = parts.clock.now()
-        for kind in ("announce", "reconcile", "retention"):
+        for kind in ("announce", "reconcile", "retention", "pauses", "watchdog", "audit", "selftest"):
             tx.schedule(kind, 0, now)
-        return run.recover(tx, now)
+        for number in tx.held_because(Reason.WINDOW):
+            # the windows of the configuration may be others now
+            tx.schedule("remediation", number, now)
+        return effect.recover(tx, now)
 
+    reidentify.reidentify(parts)
     return parts.store.write(begin)
-
-
-class NotUnknown(RemediatorError):
-    """Only a remediation whose outcome is unknown can be settled."""
-
-
-def settle(parts: Parts, number: int, how: str, who: str) -> None:
-    """Record what a person says of an unknown outcome: `done`, `not-done` or `give-up`. Raise NotUnknown otherwise.
-
-    What was not done begins again only when every guard allows it; until then it stays unknown.
-    """
-
-    def store(tx: Tx) -> None:
-        remediation = tx.remediation(number)
-        if remediation is None or remediation.state is not State.UNKNOWN:
-            raise NotUnknown(f"remediation {number} is not waiting to be settled")
-        now = parts.clock.now()
-        proof = {key: value for key, value in remediation.proof.items() if key not in OF_AN_EARLIER_LOOK}
-        match how:
-            case "done":
-                tx.set_proof(number, proof)
-                tx.advance(number, remediation.position + 1)
-                tx.move(number, State.VERIFYING, Reason.SETTLED_DONE, now, due=now, detail={"who": who})
-            case "not-done":
-                tx.set_proof(number, proof | {"settled": {"who": who, "at": now}})
-                told = {"step": remediation.position, "who": who}
-                tx.add_event("step", now, remediation_id=number, reason=Reason.SETTLED_NOT_DONE, detail=told)
-                tx.schedule("remediation", number, now)
-            case _:
-                tx.move(number, State.FAILED, Reason.GIVEN_UP, now, detail={"who": who})
-
-    with parts.store.read() as reader:
-        found = reader.remediation(number)
-    parts.record(() if found is None else found.frozen.steps, store)

@@ -1,16 +1,17 @@
-"""`policy.yml`, read strictly into a `Policy`: every fault at once."""
+"""`policy.yml`, read strictly into a `Policy`: every fault at once. Its shape stands in `policy_written.py`."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
-
-from remediator.policy import DEFAULT_TIMEOUT, NEVER_BELOW, NEVER_ROOTS, Command, Policy, Root, read_own
-from selfheal.common.documents import Duration, Section, parse_yaml, read_as, told
+from remediator.policy import Policy, place_of
+from remediator.policy.addresses import DEFAULT_PORTS, read_address
+from remediator.policy.owned import read_own
+from remediator.policy.values import Ansible, Command, NamedCommand, Parameter, ParameterType, Programs, Root, Unit, Url
+from remediator.policy_written import PolicyFile, WrittenCommand, WrittenParameter
+from selfheal.common.documents import parse_yaml, read_as
 from selfheal.common.processes import Grouping
 
 
@@ -20,26 +21,35 @@ def load_policy(
     *,
     grouping: Grouping | None = None,
     procfs: Path = Path("/proc"),
+    monitoring: Iterable[str] = (),
 ) -> Policy:
     """Given a policy file, the paths never to touch and the known process groups, return the policy.
 
-    A file that somebody else owns or may write gives a policy that denies everything, with its `problem`.
+    `monitoring` are the URLs of Prometheus, the Alertmanagers and ourselves: nothing is changed there.
+    A file that somebody else owns, may write or may replace gives a policy that denies everything, with its `problem`.
     Raise ConfigError with every fault of its content, each with its remedy.
     """
     text, problem = read_own(path)
     written = parse_yaml(text, str(path))
-    policy = read_as(_File, {} if written is None else written, str(path))
+    policy = read_as(PolicyFile, {} if written is None else written, str(path))
     identities = None if policy.identities is None else path.parent / policy.identities
     guarded = [path, *protected, *([identities] if identities else [])]
     return Policy(
         process_groups=policy.process_groups,
         roots=tuple(Root(root, rule.older_than, rule.keep) for root, rule in policy.roots.items()),
-        commands=tuple(
-            Command(name, entry.start, entry.stop, entry.status, entry.timeout)
-            for name, entry in policy.commands.items()
+        commands=tuple(_service(name, entry) for name, entry in policy.commands.items() if not entry.run),
+        named=tuple(_named(name, entry) for name, entry in policy.commands.items() if entry.run),
+        ansible=tuple(
+            Ansible(name, entry.playbook, entry.inventory, entry.limit, _parameters(entry.parameters), entry.timeout)
+            for name, entry in policy.ansible.items()
         ),
+        units=tuple(Unit(pattern, tuple(rule.verbs)) for pattern, rule in policy.units.items()),
+        urls=tuple(Url(read_address(url), tuple(rule.methods)) for url, rule in policy.urls.items()),
+        users=policy.users,
         identities=identities,
         protected=tuple(dict.fromkeys(guarded)),
+        protected_addresses=frozenset(_places(monitoring)),
+        programs=Programs(policy.programs.systemctl, policy.programs.ansible_playbook),
         grouping=grouping or Grouping(),
         procfs=procfs,
         source=str(path),
@@ -47,60 +57,29 @@ def load_policy(
     )
 
 
-def _text_list(value: Any, what: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
-        told(f"must be a list of {what}", "write [...] around it and put numbers in quotes")
-    return tuple(value)
+def _service(name: str, entry: WrittenCommand) -> Command:
+    return Command(name, entry.start or (), entry.stop or (), entry.status or (), entry.timeout)
 
 
-def _group_patterns(value: Any) -> tuple[str, ...]:
-    return _text_list(value, "group names, where * stands for anything")
+def _named(name: str, entry: WrittenCommand) -> NamedCommand:
+    parameters = _parameters(entry.parameters)
+    return NamedCommand(name, entry.run or (), parameters, entry.timeout, entry.stdin, entry.read_only)
 
 
-def _argv(value: Any) -> tuple[str, ...]:
-    argv = _text_list(value, "a program and its arguments")
-    if not argv:
-        told("is empty", "write the program and its arguments, for example [/usr/bin/systemctl, start, web]")
-    if not argv[0].startswith("/"):
-        told(f"starts the program {argv[0]!r}", "write its absolute path")
-    if any("\0" in text for text in argv):
-        told("holds a NUL character", "remove it")
-    return argv
-
-
-def _root_path(value: str) -> str:
-    if not value.startswith("/") or os.path.normpath(value) != value or "\0" in value:
-        told(
-            f"{value!r} is not a plain absolute path", "write it from / on, without . and .. and without a / at the end"
+def _parameters(written: dict[str, WrittenParameter]) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(
+            name, ParameterType(each.type), tuple(each.of), each.pattern, each.at_least, each.at_most, each.default
         )
-    if value in NEVER_ROOTS or any(Path(value).is_relative_to(top) and value != "/dev/shm" for top in NEVER_BELOW):
-        told(f"{value!r} is a folder of the system", "name a folder below it that only your program fills")
-    return value
+        for name, each in written.items()
+    )
 
 
-def _service_name(value: str) -> str:
-    if not value or len(value.encode()) > 256 or not value.isprintable():
-        told("is not a plain name", "use at most 256 printable characters")
-    return value
-
-
-_Argv = Annotated[Any, AfterValidator(_argv)]
-
-
-class _RootRule(Section):
-    older_than: Duration
-    keep: int = Field(default=0, ge=0)
-
-
-class _Commands(Section):
-    start: _Argv
-    stop: _Argv
-    status: _Argv
-    timeout: Duration = DEFAULT_TIMEOUT
-
-
-class _File(Section):
-    process_groups: Annotated[Any, AfterValidator(_group_patterns)] = ()
-    identities: str | None = None
-    roots: dict[Annotated[str, AfterValidator(_root_path)], _RootRule] = Field(default_factory=dict)
-    commands: dict[Annotated[str, AfterValidator(_service_name)], _Commands] = Field(default_factory=dict)
+def _places(urls: Iterable[str]) -> Iterable[tuple[str, int]]:
+    """Yield host and port of each; a URL of the configuration may be spelt more freely than one of a policy."""
+    for url in urls:
+        parts = urlsplit(url)
+        # port 0 is one that the system chooses
+        port = DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port
+        if port:
+            yield place_of(parts.hostname or "localhost", port)

@@ -37,8 +37,12 @@ Read: TypeAlias = Callable[[], Files]
 """Reads all files anew. Raises ConfigError with every problem found."""
 
 
-def read(path: Path, listen_address: str, actions: Mapping[str, Action] = ACTIONS) -> Files:
+def read(
+    path: Path, listen_address: str, actions: Mapping[str, Action] = ACTIONS, web_config: Path | None = None
+) -> Files:
     """Given the configuration file, the address to listen on and the known actions, return what all files hold.
+
+    `web_config`, if given, stands for the configuration's own `web_config_file`.
 
     Raise ConfigError with every problem of the first kind of file that has one.
     """
@@ -47,18 +51,25 @@ def read(path: Path, listen_address: str, actions: Mapping[str, Action] = ACTION
     from remediator.playbooks.loader import load_playbooks
     from remediator.policy_file import load_policy
 
-    config = load(path, listen_address)
+    config = load(path, listen_address, web_config)
     playbooks = load_playbooks(config.playbooks, config.limits, actions)
-    policy = Policy() if config.policy is None else load_policy(config.policy, protected=config.protected)
+    asked = [endpoint.url for endpoint in (config.prometheus, *config.alertmanagers)]
+    own = f"http://{config.listen_address}" if config.listen_address else ""
+    policy = (
+        Policy()
+        if config.policy is None
+        else load_policy(config.policy, protected=config.protected, monitoring=[*asked, own])
+    )
     return Files(config, playbooks, policy)
 
 
-def read_apart(path: Path, listen_address: str, module: str = __name__) -> Files:
+def read_apart(path: Path, listen_address: str, module: str = __name__, web_config: Path | None = None) -> Files:
     """Return what `read` returns, read by a process of its own; `module` is what it runs, which ends in `main` here.
 
     Raise ConfigError likewise.
     """
-    code, output = run_own(module, [str(path), listen_address], LONGEST)
+    given = [str(path), listen_address, *([] if web_config is None else [str(web_config)])]
+    code, output = run_own(module, given, LONGEST)
     if code != 0:
         told = Problem(str(path), "", f"could not be read: the reading process ended with {code}", "see the log above")
         raise ConfigError([told])
@@ -71,10 +82,10 @@ def read_apart(path: Path, listen_address: str, module: str = __name__) -> Files
 
 def main(arguments: list[str], actions: Mapping[str, Action] = ACTIONS) -> int:
     """Read with these actions, and write the values or the problems to standard output for the process that asked."""
-    path, listen_address = arguments
+    path, listen_address, *web_config = arguments
     answer: Files | ConfigError
     try:
-        answer = read(Path(path), listen_address, actions)
+        answer = read(Path(path), listen_address, actions, Path(web_config[0]) if web_config else None)
     except ConfigError as error:
         answer = error
     sys.stdout.buffer.write(pickle.dumps(answer))

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from remediator.model import PASSING, Alert, Occurrence, Reason, State, Step
+from remediator import monitoring_control, watchdog
+from remediator.model import PASSING, Alert, Occurrence, Reason, State, Step, Try, identified
 from remediator.parts import Parts
 from remediator.playbooks.match import choose
 from remediator.store import Tx
 
 DECIDED_AGAIN = frozenset({State.FAILED, State.INEFFECTIVE, State.UNDONE})
 """Ends after which an occurrence that is still open is decided again, while attempts are left."""
-MENDED_BY_FREEZING = frozenset({Reason.ACTION_CHANGED})
+MENDED_BY_FREEZING = frozenset({Reason.ACTION_CHANGED, Reason.PLAYBOOK_CHANGED})
 """Reasons of a skip that a remediation made anew does not meet again."""
-FINAL = frozenset({State.OBSERVED.value, "no_playbook"})
+FINAL = frozenset({State.OBSERVED.value, "no_playbook", "needs_declared_proof"})
 """Fates that only another playbook, or another mode, can change."""
 FINAL_REASONS = frozenset(
     {
         Reason.APPROVAL_MISSING,
         Reason.GUARD_FAILED,
         Reason.LABELS_DIFFER,
+        Reason.NEEDS_DECLARED_PROOF,
         Reason.NOT_OUR_HOST,
         Reason.POLICY,
+        Reason.ROOT_CAUSE,
         Reason.RULE_AMBIGUOUS,
         Reason.RULE_REFUSED,
         Reason.RULE_UNKNOWN,
@@ -32,6 +36,12 @@ FINAL_REASONS = frozenset(
     }
 )
 """Reasons of a skip that stand until playbooks and policy are read again."""
+FIRST_REST = 30.0
+"""Seconds between two tries that were skipped for the same reason twice; each further one doubles them."""
+LONGEST_REST = 900.0
+"""Seconds that such a rest takes at most."""
+TRIES_THAT_COUNT = 7
+"""Skips in a row that bring the longest rest."""
 SAME_PERIOD = 1.0
 """Seconds by which two tellings of one period may put its start differently."""
 REPEATS = 3_600.0
@@ -55,14 +65,15 @@ class Batch:
 def receive(parts: Parts, batch: Batch, now: float) -> None:
     """Store `batch` durably: when this returns, kill -9 loses nothing of it. Raise StoreUnavailable if it cannot be."""
     parts.reached("receive")
+    ignored = parts.config.ignore_labels
+    batch = replace(batch, alerts=tuple(identified(alert, ignored) for alert in batch.alerts))
     new = tuple(pair for pair in batch.malformed if not _stored_lately(parts, pair))
     parts.record(_steps(parts, batch), lambda tx: _store(tx, replace(batch, malformed=new), now))
     for pair in new:
         _remember(parts, pair)
     for alert in batch.alerts:
         parts.counters.count("alerts", status=alert.status)
-        if alert.name == "Watchdog" and alert.status == "firing":
-            parts.counters.observe("watchdog_last_seen", now)
+        watchdog.hear(parts, alert, now)
     for _ in batch.malformed:
         parts.counters.count("alerts", status="malformed")
 
@@ -89,8 +100,12 @@ def _remember(parts: Parts, pair: tuple[str, str]) -> None:
 def _store(tx: Tx, batch: Batch, now: float) -> None:
     count = len(batch.alerts) + len(batch.malformed)
     tx.add_delivery(now, batch.receiver, count, batch.truncated, batch.version)
+    # of two replicas that tell of one alert, the one for which it still fires is believed
+    firing = {alert.fingerprint for alert in batch.alerts if alert.status == "firing"}
+    stopped = tx.monitoring_stopped(now) is not None
     for alert in batch.alerts:
-        take(tx, alert, now)
+        if alert.status == "firing" or alert.fingerprint not in firing:
+            take(tx, alert, now, stopped)
     for text, problem in batch.malformed:
         tx.add_malformed(now, text, problem)
     if batch.truncated:
@@ -98,25 +113,34 @@ def _store(tx: Tx, batch: Batch, now: float) -> None:
         tx.schedule("reconcile", 0, now)
 
 
-def take(tx: Tx, alert: Alert, now: float) -> None:
-    """Open, refresh or close the occurrence that `alert` speaks of."""
+def take(tx: Tx, alert: Alert, now: float, stopped: bool = False) -> None:
+    """Open, refresh or close the occurrence that `alert` speaks of; while monitoring is stopped nothing comes of it."""
     if alert.status == "resolved":
         tx.close_occurrence(alert.fingerprint, now, "resolved")
         return
     occurrence_id, new = tx.open_occurrence(alert, now)
+    if new and stopped:
+        tx.set_fate(occurrence_id, monitoring_control.FATE, Reason.MONITORING_STOPPED)
     occurrence = None if new else tx.occurrence(occurrence_id)
     if occurrence is None:
         return
     if is_later_period(occurrence, alert):
         # Alertmanager swallows a resolve that a new firing follows at once: the start is all that tells
         tx.close_occurrence(alert.fingerprint, now, "fired anew")
-        tx.open_occurrence(alert, now)
-    elif to_be_decided_again(occurrence):
+        occurrence_id, _ = tx.open_occurrence(alert, now)
+        if stopped:
+            tx.set_fate(occurrence_id, monitoring_control.FATE, Reason.MONITORING_STOPPED)
+    elif not stopped and to_be_decided_again(occurrence):
         tx.reconsider(occurrence_id, now)
 
 
 def is_later_period(occurrence: Occurrence, alert: Alert) -> bool:
-    """Say whether `alert` began again after the open occurrence of its fingerprint was told of."""
+    """Say whether `alert` began again after the open occurrence of its fingerprint was told of.
+
+    When it began for another replica says nothing: each begins to count for itself.
+    """
+    if alert.labels != occurrence.alert.labels:
+        return False
     return alert.starts_at > max(occurrence.alert.starts_at + SAME_PERIOD, occurrence.received_at)
 
 
@@ -126,7 +150,20 @@ def to_be_decided_again(occurrence: Occurrence) -> bool:
         return False
     if occurrence.fate == State.SKIPPED:
         return occurrence.reason in PASSING | MENDED_BY_FREEZING
-    return occurrence.fate in DECIDED_AGAIN
+    return occurrence.fate in DECIDED_AGAIN or occurrence.fate == monitoring_control.FATE
+
+
+def rest_after(newest: Sequence[Try]) -> float:
+    """Given what was tried last for an open occurrence, the newest first, return the seconds from try to try.
+
+    Only what looks again unasked takes that rest: whatever is skipped for the same reason over and over would be stored
+    each time, as long as the alert is on. What a person had stopped does not rest when the stop is over.
+    """
+    if not newest or newest[0].reason is Reason.MONITORING_STOPPED:
+        return 0.0
+    skipped = (State.SKIPPED, newest[0].reason)
+    times = len(list(takewhile(lambda each: (each.state, each.reason) == skipped, newest)))
+    return 0.0 if times < 2 else min(FIRST_REST * 2.0 ** (times - 2), LONGEST_REST)
 
 
 def final_until_reload(occurrence: Occurrence) -> bool:

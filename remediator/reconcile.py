@@ -7,11 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
+from remediator import monitoring_control
 from remediator.errors import SourceUnavailable, StoreUnavailable
-from remediator.evidence import Trouble
-from remediator.model import Alert, Occurrence
+from remediator.evidence import FrozenRule, Trouble
+from remediator.model import Alert, Occurrence, Reason, State, identified
 from remediator.parts import Parts
-from remediator.receive import final_until_reload, is_later_period, take, to_be_decided_again
+from remediator.receive import (
+    TRIES_THAT_COUNT,
+    final_until_reload,
+    is_later_period,
+    rest_after,
+    take,
+    to_be_decided_again,
+)
 from remediator.store import Tx
 
 logger = logging.getLogger(__name__)
@@ -20,18 +28,23 @@ PAGE = 200
 """Occurrences looked at, and written, at once."""
 GRACE = 10.0
 """Seconds an occurrence must be open before its absence in Alertmanager means anything."""
+UNHEARD = 86_400.0
+"""Seconds after which an alert from elsewhere that was not sent again is over: whoever repeats does so more often."""
 
 
 def reconcile(parts: Parts, now: float) -> float:
     """Close what ended unheard, take in what was never delivered, decide again what may be mended."""
     due = now + parts.config.reconcile
+    if monitoring_control.is_stopped(parts):
+        return due
     if parts.reloaded.is_set():
         _decide_anew(parts, now)
     try:
-        active = {alert.fingerprint: alert for alert in parts.evidence.alertmanager_alerts(parts.config.receiver)}
+        found = parts.evidence.alertmanager_alerts(parts.config.receiver)
     except SourceUnavailable:
         # counted where it was asked
         return due
+    active = {alert.fingerprint: alert for alert in (identified(one, parts.config.ignore_labels) for one in found)}
     counts: Counter[str] = Counter()
     for page in _open_pages(parts):
         counts += _compare(parts, page, active, now)
@@ -67,7 +80,7 @@ def _compare(parts: Parts, page: list[Occurrence], active: dict[str, Alert], now
             ended += [occurrence] if _ended(parts, occurrence, now) else []
         elif not is_later_period(occurrence, alert):
             del active[occurrence.alert.fingerprint]
-            again += [occurrence.id] if to_be_decided_again(occurrence) else []
+            again += [occurrence.id] if to_be_decided_again(occurrence) and _has_rested(parts, occurrence, now) else []
 
     def store(tx: Tx) -> None:
         for occurrence in ended:
@@ -83,6 +96,16 @@ def _compare(parts: Parts, page: list[Occurrence], active: dict[str, Alert], now
     return Counter(closed=len(ended), decided_again=len(again))
 
 
+def _has_rested(parts: Parts, occurrence: Occurrence, now: float) -> bool:
+    """Say whether it is time to try again what was skipped; all else does not wait."""
+    if occurrence.fate != State.SKIPPED:
+        return True
+    with parts.store.read() as reader:
+        newest = reader.newest_tries(occurrence.id, TRIES_THAT_COUNT)
+    # a clock that was set back is no reason to wait for the time it showed before
+    return not newest or not 0 <= now - parts.jumps.moved(newest[0].created_at) < rest_after(newest)
+
+
 def _take_in(parts: Parts, alerts: list[Alert], now: float) -> None:
     def store(tx: Tx) -> None:
         for alert in alerts:
@@ -92,12 +115,12 @@ def _take_in(parts: Parts, alerts: list[Alert], now: float) -> None:
 
 
 def _decide_anew(parts: Parts, now: float) -> None:
-    """Playbooks and policy were read again: what they had decided for good is decided again."""
+    """Playbooks and policy were read again: what they had decided for good, or what rests, is decided again."""
     # cleared first: another reload meanwhile must not be lost
     parts.reloaded.clear()
     try:
         for page in _open_pages(parts):
-            numbers = [occurrence.id for occurrence in page if final_until_reload(occurrence)]
+            numbers = [each.id for each in page if final_until_reload(each) or to_be_decided_again(each)]
             parts.store.write(partial(_reconsider, numbers, now))
     except StoreUnavailable:
         parts.reloaded.set()
@@ -113,9 +136,22 @@ def _ended(parts: Parts, occurrence: Occurrence, now: float) -> bool:
     """Say whether an open occurrence that Alertmanager no longer lists is over for Prometheus too."""
     if now - occurrence.last_seen_at < GRACE:
         return False
-    alert = occurrence.alert
-    rule = parts.evidence.rule_for(alert.name, alert.labels, alert.generator_url)
+    if occurrence.reason is Reason.NEEDS_DECLARED_PROOF:
+        # whoever sent it is not ours to ask: only a long silence tells that its resolve was lost
+        return now - occurrence.last_seen_at >= UNHEARD
+    rule = _question(parts, occurrence)
     if isinstance(rule, Trouble):
         # a rule that is gone cannot fire any more; a Prometheus that does not answer proves nothing
-        return rule.reason.value != "blind"
-    return parts.evidence.active(rule, alert.labels, now - 1.0) is False
+        return rule.reason is not Reason.BLIND
+    return parts.evidence.active(rule, occurrence.alert.labels, now - 1.0) is False
+
+
+def _question(parts: Parts, occurrence: Occurrence) -> FrozenRule | Trouble:
+    """Return what tells whether the occurrence goes on: its rule, or what its playbook declares in place of one."""
+    alert = occurrence.alert
+    if occurrence.remediation_id is not None:
+        with parts.store.read() as reader:
+            remediation = reader.remediation(occurrence.remediation_id)
+        if remediation is not None and remediation.frozen.when is not None:
+            return parts.evidence.question(remediation.frozen)
+    return parts.evidence.rule_for(alert.name, alert.labels, alert.generator_url)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,19 +17,17 @@ from pathlib import Path
 
 from remediator.errors import Refused
 from remediator.model import Json
-from remediator.policy import Policy
+from remediator.policy import Door, Policy
+from remediator.policy.protected import read_standing, refusal_by_kind
 from selfheal.common.processes import Grouping, Process, boot_id, nearest_groups, read_process
-from selfheal.common.procfs import GONE, ProcessFolder
+from selfheal.common.procfs import TICKS_PER_SECOND
 
 SIGCHLD = signal.SIGCHLD
 SENDABLE = frozenset({signal.SIGTERM, signal.SIGKILL, SIGCHLD, signal.SIGCONT})
+MOST_PIDS = 1 << 22
+"""Above every pid (PID_MAX_LIMIT of include/linux/threads.h)."""
 LONGEST_DEATH = 5.0
 """Seconds that a killed process is waited for; one that the kernel cannot end yet (frozen, or in a disk wait) stays."""
-
-_KERNEL_THREAD = 0x0020_0000  # PF_KTHREAD of include/linux/sched.h, in field 9 of /proc/PID/stat
-_MONITORING_PROGRAMS = frozenset({"prometheus", "alertmanager", "selfheal", "selfheal-exporter"})
-_MONITORING_MODULES = frozenset({"exporter", "remediator", "selfheal"})
-_PATIENT = "selfheal.stack.patient"
 
 
 class Gone(Exception):
@@ -59,7 +59,9 @@ class Identity:
     def of_item(cls, item: Json) -> Identity:
         """Given an item of a stored plan, return its identity. Raise Refused if it is not such an item."""
         values = [item.get(key) for key in ("boot_id", "pid", "start_ticks", "uid", "group")]
-        if item.get("kind") != "process" or [type(value) for value in values] != [str, int, int, int, str]:
+        whole = item.get("kind") == "process" and [type(value) for value in values] == [str, int, int, int, str]
+        # the kernel reads 0 and below as groups of processes
+        if not whole or not 0 < item["pid"] < MOST_PIDS:
             raise Refused(f"the stored plan names no process: {item!r:.200}")
         return cls(*values)  # type: ignore[arg-type]  # their types stand in the line above
 
@@ -132,7 +134,8 @@ def hold(identity: Identity, policy: Policy) -> Iterator[Held]:
     """
     procfs = policy.procfs
     if (procfs / "self").readlink().name != str(os.getpid()):
-        raise Refused(f"{procfs} shows another pid namespace than ours, so its pids mean nothing here")
+        what = f"{procfs} shows another pid namespace than ours, so its pids mean nothing here"
+        raise policy.refused(Door.SIGNALS, what)
     if identity.boot != boot_id(procfs):
         raise Gone
     try:
@@ -140,6 +143,7 @@ def hold(identity: Identity, policy: Policy) -> Iterator[Held]:
     except ProcessLookupError as error:
         raise Gone from error
     try:
+        threading.Event().wait(still_ambiguous(identity.start_ticks, time.clock_gettime(time.CLOCK_BOOTTIME)))
         process = read_process(procfs, identity.pid)
         if process is None or process.start_ticks != identity.start_ticks or process.is_zombie:
             raise Gone
@@ -148,8 +152,11 @@ def hold(identity: Identity, policy: Policy) -> Iterator[Held]:
             # it ended while it was read, so what was read may be another's
             raise Gone
         if refusal is not None:
-            raise Refused(refusal)
-        _ask_kernel(pidfd, identity.pid)
+            raise policy.refused(Door.SIGNALS, refusal)
+        try:
+            _ask_kernel(pidfd, identity.pid)
+        except Refused as error:
+            raise policy.refused(Door.SIGNALS, error.detail) from error
         yield Held(identity, process, pidfd)
     finally:
         os.close(pidfd)
@@ -173,19 +180,30 @@ def hold_all(identities: Sequence[Identity], policy: Policy) -> Iterator[tuple[l
         yield held, refused
 
 
+def still_ambiguous(start_ticks: int, uptime: float) -> float:
+    """Given a process's start and the seconds since boot, return for how long another could get the same identity.
+
+    A start is told in ticks. Within the tick in which a process began its pid can end, be given to another, and look
+    the same; a plan made after that tick can mean no other one. At most two ticks.
+    """
+    tick = 1.0 / TICKS_PER_SECOND
+    return min(max(0.0, (start_ticks + 1) * tick - uptime), 2 * tick)
+
+
 def refusal_of(process: Process, group: str | None, policy: Policy) -> str | None:
     """Given a process as it is now and its group, return why it may never be signalled here, or None.
 
     Raise OSError if `/proc` cannot be read.
     """
     pid = process.pid
-    if pid == 1:
-        return "pid 1 is the system's first process"
     if pid == os.getpid():
         return f"pid {pid} is the remediator itself"
-    if pid in _ancestors(policy.procfs):
+    if pid != 1 and pid in _ancestors(policy.procfs):
         return f"pid {pid} is an ancestor of the remediator"
-    return _kind_refusal(process, policy.procfs) or policy.may_signal(process, group)
+    standing = read_standing(policy.procfs, pid)
+    if standing is None:
+        return f"pid {pid} has just ended"
+    return refusal_by_kind(process, standing, policy.procfs) or policy.may_signal(process, group, standing.uids)
 
 
 def group_now(process: Process, grouping: Grouping, procfs: Path) -> str | None:
@@ -276,74 +294,3 @@ def _ancestors(procfs: Path) -> set[int]:
         parent = read_process(procfs, pid)
         pid = parent.ppid if parent is not None else 0
     return found
-
-
-def _kind_refusal(process: Process, procfs: Path) -> str | None:
-    try:
-        with ProcessFolder(procfs, process.pid) as folder:
-            flags = int(folder.read("stat").rpartition(b")")[2].split()[6])
-            namespaces = next(
-                (line.split()[1:] for line in folder.read("status").splitlines() if line.startswith(b"NSpid:")), None
-            )
-    except GONE:
-        return f"pid {process.pid} has just ended"
-    if flags & _KERNEL_THREAD:
-        return f"pid {process.pid} is a thread of the kernel"
-    if namespaces is None or len(namespaces) != 1:
-        return f"pid {process.pid} lives in another pid namespace"
-    if _is_monitoring(process, procfs):
-        return f"pid {process.pid} ({process.comm}) belongs to the monitoring itself"
-    return None
-
-
-def _is_monitoring(process: Process, procfs: Path) -> bool:
-    """Say whether the process is Prometheus, Alertmanager or one of our own programs; the demo patient is not."""
-    names = {process.comm, Path(process.exe).name, _program(process.pid, procfs)}
-    if any(name in _MONITORING_PROGRAMS or name.startswith("prometheus-") for name in names):
-        return True
-    if not any(name.startswith("python") for name in names):
-        return False
-    kind, what = python_entry(process.argv)
-    if kind == "module":
-        ours = what.partition(".")[0] in _MONITORING_MODULES
-        return ours and what != _PATIENT and not what.startswith(f"{_PATIENT}.")
-    script = Path(what)
-    own_folder = script.name == "__main__.py" and script.parent.name in _MONITORING_MODULES
-    return kind == "script" and (own_folder or script.name in _MONITORING_PROGRAMS)
-
-
-def _program(pid: int, procfs: Path) -> str:
-    try:
-        return (procfs / str(pid) / "exe").readlink().name
-    except OSError:
-        # another user's program; its name and arguments were asked as well
-        return ""
-
-
-def python_entry(argv: Sequence[str]) -> tuple[str, str]:
-    """Given the arguments of a Python interpreter, return `module`, `script` or `none`, and which.
-
-    The options are those of `python --help`: the first of -c, -m, - or a path ends them.
-    """
-    arguments = iter(argv[1:])
-    for argument in arguments:
-        if not argument.startswith("-"):
-            return "script", argument
-        if argument.startswith("--"):
-            if argument == "--check-hash-based-pycs":
-                next(arguments, None)
-            continue
-        for place, letter in enumerate(argument[1:], start=2):
-            rest = argument[place:]
-            if letter == "m":
-                return "module", rest or next(arguments, "")
-            if letter == "c":
-                return "none", ""
-            if letter in "WX":
-                if not rest:
-                    next(arguments, None)
-                break
-        else:
-            if argument == "-":
-                return "none", ""
-    return "none", ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
+from remediator.before_after import WORSE_LOOKS, look_back, what_is_kept, worse_looks
 from remediator.errors import SourceUnavailable
 from remediator.evidence import FrozenRule, Health, Trouble
 from remediator.model import Json, Reason, Remediation, State, Verdict, Verify
 from remediator.parts import Parts
 from remediator.store import Tx
+from remediator.undo import begin_undo
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +42,16 @@ def verify(parts: Parts, remediation: Remediation) -> None:
     if _changed(parts, remediation, rule):
         _conclude(parts, remediation, proof, Verdict.UNPROVEN, Reason.RULE_CHANGED, health)
         return
+    look_back(parts, remediation, rule, proof)
+    _weigh(parts, remediation, spec, proof, health)
+
+
+def _weigh(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, health: Health) -> None:
+    """Given one look, conclude if it was seen healthy, or worse, for long enough, or time is over; else look again."""
+    wall, now, end = parts.clock.now(), float(health.detail["now"]), float(proof["end"])
     unseen = now - float(proof.get("looked_at", now))
     proof["looked_at"] = now
+    worse = worse_looks(proof, health, now, again=unseen <= _longest_gap(parts))
     if not (health.healthy and health.alive):
         # a worker that crashes again and again is alive at some looks: it must be so through the whole span
         proof["healthy_since"] = None
@@ -50,7 +60,12 @@ def verify(parts: Parts, remediation: Remediation) -> None:
     since = proof.get("healthy_since")
     if since is not None and now - float(since) >= spec.healthy_for:
         _proven(parts, remediation, spec, proof, health)
-    elif now - end >= spec.within or _waited_long(parts, spec, proof, wall):
+        return
+    over = now - end >= spec.within or _waited_long(parts, spec, proof, wall)
+    if worse >= WORSE_LOOKS and (over or now - float(proof["worse"]["since"]) >= spec.healthy_for):
+        # as long as it must be seen healthy: what starts anew is busy for a moment
+        _conclude(parts, remediation, proof, Verdict.WORSE, Reason.WORSENED, health)
+    elif over:
         gone = health.gone
         verdict = Verdict.EXPIRED if gone else Verdict.UNPROVEN
         _conclude(parts, remediation, proof, verdict, Reason.SERIES_GONE if gone else Reason.NOT_PROVEN, health)
@@ -97,8 +112,7 @@ def _wait(parts: Parts, spec: Verify, now: float, since: float | None, health: H
 
 
 def _changed(parts: Parts, remediation: Remediation, rule: FrozenRule) -> bool:
-    labels = remediation.frozen.labels
-    present = parts.evidence.rule_for(labels.get("alertname", ""), labels, remediation.frozen.generator_url)
+    present = parts.evidence.question(remediation.frozen)
     if isinstance(present, Trouble):
         return present.reason is not Reason.BLIND
     return _goal(present) != _goal(rule)
@@ -117,6 +131,7 @@ def _again(tx: Tx, remediation: Remediation, proof: Json, due: float) -> None:
 def _blind(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, wall: float) -> None:
     """Prometheus does not answer: keep asking until well after `within`, then say that nothing is proven."""
     proof["healthy_since"] = None
+    proof.pop("worse", None)
     if _waited_long(parts, spec, proof, wall):
         _conclude(parts, remediation, proof, Verdict.UNPROVEN, Reason.BLIND, None)
         return
@@ -127,10 +142,11 @@ def _blind(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, wa
 def _proven(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, health: Health) -> None:
     now = parts.clock.now()
     reason = Reason.OUTCOME_UNKNOWN if proof.get("in_doubt") else Reason.PROVEN
+    after = what_is_kept(parts, remediation, proof, health)
 
     def store(tx: Tx) -> None:
         tx.set_proof(remediation.id, proof)
-        tx.add_evidence(remediation.id, "after", health.to_json(), now)
+        tx.add_evidence(remediation.id, "after", after, now)
         if spec.watch > 0:
             due = now + _watch_step(parts, spec)
             tx.move(remediation.id, State.WATCHING, reason, now, verdict=Verdict.FIXED, due=due)
@@ -144,25 +160,31 @@ def _proven(parts: Parts, remediation: Remediation, spec: Verify, proof: Json, h
 def _conclude(
     parts: Parts, remediation: Remediation, proof: Json, verdict: Verdict, reason: Reason, health: Health | None
 ) -> None:
-    """Not proven: ineffective, or, where it is not even known what was done, back to a person."""
+    """Not proven: ineffective, or, where it is not even known what was done, back to a person; worse is taken back."""
     now = parts.clock.now()
+    after = what_is_kept(parts, remediation, proof, health)
 
     def store(tx: Tx) -> None:
         tx.set_proof(remediation.id, proof)
-        if health is not None:
-            tx.add_evidence(remediation.id, "after", health.to_json(), now)
+        if after:
+            tx.add_evidence(remediation.id, "after", after, now)
         if proof.get("in_doubt"):
             tx.move(remediation.id, State.UNKNOWN, Reason.OUTCOME_UNKNOWN, now, verdict=verdict)
-        else:
+        elif verdict is not Verdict.WORSE or not begin_undo(tx, remediation, reason, now, verdict=verdict):
             tx.move(remediation.id, State.INEFFECTIVE, reason, now, verdict=verdict)
 
     parts.record(remediation.frozen.steps, store)
 
 
 def look_once(parts: Parts, remediation: Remediation) -> None:
-    """Given a remediation whose outcome is unknown, let verifying judge it by itself, once; then people settle it."""
+    """Given a remediation whose outcome is unknown, let verifying judge it by itself, once; then people settle it.
+
+    What is in doubt in an undo is not judged: that all is well says nothing of what is still to be taken back.
+    """
     proof = dict(remediation.proof)
-    if proof.get("in_doubt") or "baseline" not in proof:
+    with parts.store.read() as reader:
+        rows = reader.steps(remediation.id)
+    if proof.get("in_doubt") or "baseline" not in proof or (rows and rows[-1].undo):
         # judged before, or cannot be judged: only `selfheal settle` moves it on
         parts.store.write(lambda tx: tx.unschedule("remediation", remediation.id))
         return
@@ -181,16 +203,14 @@ def watch(parts: Parts, remediation: Remediation) -> None:
     spec = remediation.frozen.verify or Verify()
     labels = remediation.frozen.labels
     now = parts.clock.now()
-    rule = parts.evidence.rule_for(labels.get("alertname", ""), labels, remediation.frozen.generator_url)
+    rule = parts.evidence.question(remediation.frozen)
     firing = None
     gone = isinstance(rule, Trouble) and rule.reason is not Reason.BLIND
-    if not isinstance(rule, Trouble):
+    if not isinstance(rule, Trouble) and rule.expression:
         firing = parts.evidence.live(rule, labels, remediation.frozen.fingerprint, now - 1.0).firing
     until = parts.jumps.moved(remediation.verified_at or now) + spec.watch
-    if firing:
-        parts.store.write(
-            lambda tx: tx.move(remediation.id, State.INEFFECTIVE, Reason.RECURRED, now, verdict=Verdict.RECURRED)
-        )
+    if firing or "came_back" in remediation.proof:
+        _came_back(parts, remediation, spec, now)
     elif now >= until and (firing is not None or gone or now >= until + BLIND_FOR):
         # that it held is only said by whoever saw it
         reason = Reason.HELD_WATCH if firing is False else Reason.RULE_CHANGED if gone else Reason.BLIND
@@ -199,6 +219,42 @@ def watch(parts: Parts, remediation: Remediation) -> None:
         step = _watch_step(parts, spec)
         due = min(until, now + step) if now < until else now + step
         parts.store.write(lambda tx: tx.schedule("remediation", remediation.id, due))
+
+
+def _came_back(parts: Parts, remediation: Remediation, spec: Verify, wall: float) -> None:
+    """It was seen ill within the watch: it recurred, or, where the next samples say so too, is worse than before."""
+    proof = dict(remediation.proof)
+    health = _health(parts, remediation, spec)
+    worse = 0 if health is None else worse_looks(proof, health, float(health.detail["now"]), again=True)
+    since = proof.setdefault("came_back", wall)
+    if 0 < worse < WORSE_LOOKS and wall - parts.jumps.moved(since) <= _longest_gap(parts):
+        due = wall + parts.config.scrape_interval
+        parts.record(remediation.frozen.steps, lambda tx: _again(tx, remediation, proof, due))
+        return
+    after = what_is_kept(parts, remediation, proof, health)
+    verdict, reason = Verdict.RECURRED, Reason.RECURRED
+    if worse >= WORSE_LOOKS:
+        verdict, reason = Verdict.WORSE, Reason.WORSENED
+
+    def store(tx: Tx) -> None:
+        if after:
+            tx.add_evidence(remediation.id, "after", after, wall)
+        tx.move(remediation.id, State.INEFFECTIVE, reason, wall, verdict=verdict)
+
+    parts.record(remediation.frozen.steps, store)
+
+
+def _health(parts: Parts, remediation: Remediation, spec: Verify) -> Health | None:
+    """Judge by what was stored before the effects; None where nothing was, or nothing answers."""
+    proof = remediation.proof
+    if "baseline" not in proof or "end" not in proof:
+        return None
+    try:
+        now = parts.evidence.prometheus_now()
+    except SourceUnavailable:
+        return None
+    rule = FrozenRule.from_json(proof["rule"])
+    return parts.evidence.health(rule, remediation.frozen.labels, spec, proof["baseline"], float(proof["end"]), now)
 
 
 def _watch_step(parts: Parts, spec: Verify) -> float:

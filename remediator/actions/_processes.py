@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from remediator.errors import Refused
 from remediator.model import Context, Json, Plan
-from remediator.policy import Policy
+from remediator.policy import Door, Policy
 from remediator.signals import Ending, Gone, Held, Identity, Patience, end, hold
 from selfheal.common.processes import Grouping
 
@@ -20,7 +20,7 @@ def grouping_of(policy: Policy, group: str) -> Grouping:
     """Return the known groups. Raise Refused if the policy does not permit this one."""
     refusal = policy.may_group(group)
     if refusal is not None:
-        raise Refused(refusal)
+        raise policy.refused(Door.SIGNALS, refusal)
     return policy.grouping
 
 

@@ -10,15 +10,21 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from remediator.errors import Refused
 from remediator.model import Action, Argument, ArgumentType, Json
-from remediator.policy import Policy
+from remediator.policy import Door, Policy
 from selfheal.common.durations import parse_duration
 from selfheal.common.problems import ConfigError, Problem
 
 LONGEST_TEXT = 256
 """Bytes of a rendered text."""
-TEMPLATED = frozenset({ArgumentType.TEXT, ArgumentType.GROUP, ArgumentType.ROOT, ArgumentType.SERVICE})
+LONGEST_EXPRESSION = 4_096
+"""Characters of an expression of PromQL."""
+MOST_PARAMETERS = 20
+LOOK_UPS = frozenset(
+    {ArgumentType.GROUP, ArgumentType.ROOT, ArgumentType.SERVICE, ArgumentType.UNIT, ArgumentType.COMMAND}
+)
+"""Types whose value must equal one of the policy's."""
+TEMPLATED = frozenset({ArgumentType.TEXT, *LOOK_UPS})
 """Types in which a template may stand: free text, and lookups whose value must equal one of the policy's."""
 
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|[kK]B|[MGT]B|[KMGT]iB)?")
@@ -90,7 +96,7 @@ def _read_one(argument: Argument, value: Any, *, templates: bool) -> Any:
     if value is None:
         return None
     if isinstance(value, str) and "{{" in value and templates:
-        if argument.type not in TEMPLATED:
+        if argument.type not in TEMPLATED | {ArgumentType.EXPRESSION}:
             raise ValueError(f"{value!r} holds a template; write the value itself")
         return value
     return _READERS[argument.type](value)
@@ -127,6 +133,30 @@ def _switch(value: Any) -> bool:
     return value
 
 
+def _url(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("is no URL; write for example http://127.0.0.1:8080/health")
+    return value
+
+
+def _expression(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_EXPRESSION:
+        raise ValueError(f"is no expression of 1 to {LONGEST_EXPRESSION} characters; write PromQL")
+    return value
+
+
+def _parameters(value: Any) -> Json:
+    if not isinstance(value, dict) or len(value) > MOST_PARAMETERS:
+        raise ValueError(f"is no mapping of at most {MOST_PARAMETERS} parameters; write NAME: VALUE")
+    for name, each in value.items():
+        # what a value may be stands in the policy; here only what no policy could permit
+        if isinstance(each, str):
+            _text(each)
+        elif type(each) not in (int, float) or not math.isfinite(each):
+            raise ValueError(f"{name!r:.80} is neither text nor a number; write the value itself")
+    return dict(value)
+
+
 _READERS: Mapping[ArgumentType, Callable[[Any], Any]] = {
     ArgumentType.TEXT: _text,
     ArgumentType.GROUP: _text,
@@ -136,17 +166,28 @@ _READERS: Mapping[ArgumentType, Callable[[Any], Any]] = {
     ArgumentType.DURATION: _duration,
     ArgumentType.NUMBER: _positive,
     ArgumentType.SWITCH: _switch,
+    ArgumentType.UNIT: _text,
+    ArgumentType.COMMAND: _text,
+    ArgumentType.PARAMETERS: _parameters,
+    ArgumentType.URL: _url,
+    ArgumentType.EXPRESSION: _expression,
 }
 
 
-def _look_up(kind: ArgumentType, value: str, policy: Policy) -> None:
+def _look_up(kind: ArgumentType, value: Any, policy: Policy) -> None:
     """Ask the policy for a lookup's value. Raise Refused if it does not list it."""
     match kind:
         case ArgumentType.GROUP:
             refusal = policy.may_group(value)
             if refusal is not None:
-                raise Refused(refusal)
+                raise policy.refused(Door.SIGNALS, refusal)
         case ArgumentType.ROOT:
             policy.root(value)
         case ArgumentType.SERVICE:
             policy.command(value)
+        case ArgumentType.UNIT:
+            policy.unit(value)
+        case ArgumentType.COMMAND:
+            policy.named_command(value)
+        case ArgumentType.URL:
+            policy.address(value)

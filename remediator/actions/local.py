@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from remediator.actions.arguments import validate
 from remediator.errors import ActionFailed, OutcomeUnknown, Refused
-from remediator.model import Action, Context, Outcome, Plan, Reached
-from remediator.policy import Policy
+from remediator.model import Action, Context, Json, Outcome, Plan, Reached, Reversible
+from remediator.policy import Policy, Refusal
 from selfheal.common.clock import Clock
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping
@@ -23,6 +23,10 @@ PROCFS = Path("/proc")
 
 def _write_to_log(message: str) -> None:
     logger.info("message of a playbook", extra={"text": message})
+
+
+def _nobody_counts(refusal: Refusal, by: str, first: bool) -> None:
+    """Do nothing: where nobody counts."""
 
 
 class KnownGroups:
@@ -62,8 +66,14 @@ class LocalDispatch:
         reached: Reached,
         *,
         procfs: Path = PROCFS,
+        probes: Callable[[], Mapping[str, Any]] = dict,
         announce: Callable[[str], None] = _write_to_log,
+        prometheus: Callable[[str], Sequence[tuple[Mapping[str, str], float]]] | None = None,
+        refused: Callable[[Refusal, str, bool], None] = _nobody_counts,
     ) -> None:
+        """`refused` is told each refusal of a door, which action or probe met it, and whether it is its first."""
+        self._prometheus = prometheus
+        self._refused = refused
         self._policy = policy
         self._actions = actions
         self._clock = clock
@@ -71,6 +81,7 @@ class LocalDispatch:
         self._reached = reached
         self._procfs = procfs
         self._announce = announce
+        self._probes = probes
         # a broken file is found at start, not at the first alert
         self._groups.grouping()
 
@@ -100,21 +111,56 @@ class LocalDispatch:
             kind = ActionFailed if found.idempotent else OutcomeUnknown
             raise kind(f"{action} on {host}: {error}") from error
 
+    def undo(self, host: str, action: str, plan: Plan, outcome: Outcome, timeout: float) -> Outcome:
+        """Given a stored plan and what was done of it, take that back here within `timeout` seconds. Raise as `run`."""
+        found, context = self._prepare(action, timeout)
+        if not isinstance(found, Reversible):
+            raise Refused(f"{action} cannot take back what it did")
+        try:
+            return found.undo(plan, outcome, context)
+        except OSError as error:
+            kind = ActionFailed if found.idempotent else OutcomeUnknown
+            raise kind(f"{action} on {host}, taken back: {error}") from error
+
+    def probe(self, host: str, name: str, arguments: Mapping[str, Any], timeout: float) -> Json:
+        """Given a probe and its arguments, return what it sees here within `timeout` seconds.
+
+        Raise Refused, ConfigError or ActionFailed as `plan` does.
+        """
+        found = self._probes().get(name)
+        if found is None:
+            raise Refused(f"there is no probe {name!r}")
+        context = self._context(timeout, name)
+        try:
+            seen: Json = found.run(validate(found, arguments, context.policy), context)
+        except OSError as error:
+            raise ActionFailed(f"{name} on {host}: {error}") from error
+        return seen
+
     def _prepare(self, action: str, timeout: float) -> tuple[Action, Context]:
         found = self._actions.get(action)
         if found is None:
             raise Refused(f"there is no action {action!r}; there are {', '.join(self._actions)}")
+        return found, self._context(timeout, action)
+
+    def _context(self, timeout: float, by: str) -> Context:
         try:
             grouping = self._groups.grouping()
         except ConfigError as error:
             # nothing has begun: without knowing the groups nothing may
             raise Refused(str(error)) from error
-        context = Context(
-            policy=replace(self._policy(), grouping=grouping, procfs=self._procfs),
+        met: list[Refusal] = []
+
+        def hear(refusal: Refusal) -> None:
+            met.append(refusal)
+            self._refused(refusal, by, len(met) == 1)
+
+        return Context(
+            policy=replace(self._policy(), grouping=grouping, procfs=self._procfs, heard=hear),
             procfs=self._procfs,
             deadline=self._clock.monotonic() + timeout,
             monotonic=self._clock.monotonic,
             reached=self._reached,
             announce=self._announce,
+            prometheus=self._prometheus,
         )
-        return found, context

@@ -13,12 +13,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from remediator.check import alerts, coverage, labels, locks, permits, proof, steps, thresholds
+from remediator.check import (
+    alerts,
+    cached,
+    coverage,
+    declared,
+    expressions,
+    labels,
+    ladder,
+    limits,
+    locks,
+    machine,
+    overlaps,
+    permits,
+    preconditions,
+    proof,
+    settings,
+    steps,
+    thresholds,
+    unless_healed,
+    windows,
+)
 from remediator.check.proof import AlertProof
 from remediator.check.world import World, read_world
 from selfheal.common.problems import Problem
 
 __all__ = ["CHECKS", "AlertProof", "Check", "Report", "run"]
+
+
+READING = "reading"
+"""What found the problems of files that could not be read."""
 
 
 class Check(Protocol):
@@ -31,7 +55,27 @@ class Check(Protocol):
         ...
 
 
-CHECKS: tuple[Check, ...] = (alerts, coverage, labels, steps, locks, proof, thresholds, permits)
+CHECKS: tuple[Check, ...] = (
+    alerts,
+    coverage,
+    overlaps,
+    labels,
+    expressions,
+    steps,
+    ladder,
+    preconditions,
+    unless_healed,
+    limits,
+    locks,
+    proof,
+    cached,
+    declared,
+    thresholds,
+    machine,
+    permits,
+    windows,
+    settings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +83,8 @@ class Report:
     """Everything that was found."""
 
     problems: tuple[Problem, ...]
+    found_by: tuple[str, ...]
+    """For each problem the name of its check, or `reading`."""
     proofs: tuple[AlertProof, ...]
     """How each alert can be proven healed, in the order of the rules."""
     files: tuple[Path, ...]
@@ -75,5 +121,8 @@ def run(
     nothing.
     """
     world, problems = read_world(config_file, rules, playbooks)
-    found = [problem for check in checks for problem in check.check(world)]
-    return Report(tuple(dict.fromkeys([*problems, *found])), proof.proofs(world), world.files)
+    found = dict.fromkeys(problems, READING)
+    for check in checks:
+        for problem in check.check(world):
+            found.setdefault(problem, check.name)
+    return Report(tuple(found), tuple(found.values()), proof.proofs(world), world.files)

@@ -12,7 +12,7 @@ from remediator.playbooks.templates import has_template
 from selfheal.common.problems import Problem
 
 name = "locks"
-REACHING = frozenset({ArgumentType.GROUP, ArgumentType.SERVICE, ArgumentType.ROOT})
+REACHING = frozenset({ArgumentType.GROUP, ArgumentType.SERVICE, ArgumentType.UNIT, ArgumentType.ROOT})
 
 
 def check(world: World) -> Iterator[Problem]:

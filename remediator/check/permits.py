@@ -1,95 +1,166 @@
-"""Policy against playbooks and machine: what would always be denied, or could never work."""
+"""Playbooks against the policy: what a step or a probe names and this host does not permit."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from remediator.actions import ACTIONS
 from remediator.check.world import World
-from remediator.model import ArgumentType, Effect, Mode, Playbook
+from remediator.config import Config
+from remediator.errors import Refused
+from remediator.model import Argument, ArgumentType, Effect, Mode, Playbook
 from remediator.playbooks.templates import has_template
-from remediator.policy import Policy, overlap
+from remediator.policy import Policy
+from remediator.policy.parameters import value_problem
+from remediator.policy.values import NamedCommand, ParameterType
+from remediator.probes import PROBES
 from selfheal.common.problems import Problem
 
 name = "permits"
+SECTIONS: Mapping[ArgumentType, str] = {
+    ArgumentType.GROUP: "process_groups",
+    ArgumentType.ROOT: "roots",
+    ArgumentType.SERVICE: "commands",
+    ArgumentType.UNIT: "units",
+    ArgumentType.COMMAND: "commands",
+    ArgumentType.URL: "urls",
+}
+"""Arguments that the policy must list, and where."""
+PROBE_METHOD = "GET"
+PROBE_VERB = "status"
 
 
 def check(world: World) -> Iterator[Problem]:
-    """Yield everything that policy and playbooks promise each other in vain."""
+    """Yield everything that playbooks promise and the policy denies."""
     config, policy = world.config, world.policy
     if config is None:
         return
-    acting = [playbook for playbook in world.playbooks if config.highest_mode is Mode.AUTO is playbook.mode]
-    touching = [p for p in acting if any(ACTIONS[s.action].effect is not Effect.READ_ONLY for s in p.steps)]
+    touching = [playbook for playbook in world.playbooks if _acts(playbook, config)]
     if config.policy is None:
         if touching:
             what = f"is missing, so nothing is permitted and {touching[0].name} is always denied"
             yield Problem(str(config.file), "policy", what, "add policy: policy.yml")
         return
-    if policy is None:
+    if policy is None or policy.problem is not None:
+        # why everything is denied is told where the file itself is looked at
         return
-    if policy.problem is not None:
-        yield policy.problem
-    yield from _groups(world, policy)
-    yield from _machine(policy)
     for playbook in touching:
-        yield from _denied(playbook, policy)
+        for index, step in enumerate(playbook.steps):
+            action = ACTIONS[step.action]
+            for at, what, remedy in _denied(action.arguments, step.arguments, policy):
+                yield Problem(playbook.source, f"steps[{index}].with.{at}", what, remedy)
+    for playbook in world.playbooks:
+        for index, each in enumerate(playbook.diagnose):
+            # a probe looks in every mode, and its refusal keeps nothing back
+            for at, what, remedy in _probe_denied(each.probe, each.arguments, policy):
+                yield Problem(playbook.source, f"diagnose[{index}].with.{at}", what, remedy, "warning")
 
 
-def _groups(world: World, policy: Policy) -> Iterator[Problem]:
-    if not policy.process_groups:
+def _acts(playbook: Playbook, config: Config) -> bool:
+    if Mode.OBSERVE in (config.highest_mode, playbook.mode):
+        return False
+    return any(ACTIONS[step.action].effect is not Effect.READ_ONLY for step in playbook.steps)
+
+
+_Denied = Iterator[tuple[str, str, str]]
+"""Argument, what is wrong, and the remedy."""
+
+
+def _denied(known: Mapping[str, Argument], given: Mapping[str, Any], policy: Policy) -> _Denied:
+    command: NamedCommand | None = None
+    for key, value in given.items():
+        kind = known[key].type
+        if kind not in SECTIONS or not isinstance(value, str):
+            continue
+        if has_template(value):
+            if not _listed(kind, policy):
+                section = SECTIONS[kind]
+                yield key, f"whatever {value} is, {policy.source} lists no {section}", f"list it there under {section}"
+            continue
+        try:
+            found = _ask(kind, value, policy)
+        except Refused as refused:
+            what, _, remedy = refused.detail.partition("; ")
+            yield key, what, remedy
+        else:
+            command = found or command
+    if command is not None:
+        yield from _parameters(command, given.get("parameters") or {}, policy)
+
+
+def _ask(kind: ArgumentType, value: str, policy: Policy) -> NamedCommand | None:
+    """Ask the policy as the doors do; return the command if it names one. Raise Refused with the remedy."""
+    match kind:
+        case ArgumentType.GROUP:
+            refusal = policy.may_group(value)
+            if refusal is not None:
+                raise Refused(refusal)
+        case ArgumentType.ROOT:
+            policy.root(value)
+        case ArgumentType.SERVICE:
+            policy.command(value)
+        case ArgumentType.UNIT:
+            policy.unit(value)
+        case ArgumentType.COMMAND:
+            return policy.named_command(value)
+        case ArgumentType.URL:
+            policy.address(value)
+    return None
+
+
+def _listed(kind: ArgumentType, policy: Policy) -> bool:
+    entries: Mapping[ArgumentType, tuple[object, ...]] = {
+        ArgumentType.GROUP: policy.process_groups,
+        ArgumentType.ROOT: policy.roots,
+        ArgumentType.SERVICE: policy.commands,
+        ArgumentType.UNIT: policy.units,
+        ArgumentType.COMMAND: policy.named,
+        ArgumentType.URL: policy.urls,
+    }
+    return bool(entries[kind])
+
+
+def _parameters(command: NamedCommand, given: Mapping[str, Any], policy: Policy) -> _Denied:
+    known = {parameter.name: parameter for parameter in command.parameters}
+    for key in given:
+        if key not in known:
+            remedy = f"it takes {', '.join(known)}" if known else "it takes none"
+            yield f"parameters.{key}", f"{command.name} has no parameter {key!r:.80}", remedy
+    for key, parameter in known.items():
+        value = given.get(key, parameter.default)
+        if value is None:
+            yield "parameters", f"{command.name} is not given its parameter {key}", "add it, or a default in the policy"
+        elif not isinstance(value, str) or not has_template(value):
+            problem = value_problem(parameter, value) or _not_listed(parameter.type, str(value), policy)
+            if problem is not None:
+                yield f"parameters.{key}", problem, f"mend it, or the parameter in {policy.source}"
+
+
+def _not_listed(kind: ParameterType, value: str, policy: Policy) -> str | None:
+    if kind is ParameterType.GROUP and policy.may_group(value) is not None:
+        return f"process group {value!r} is not permitted"
+    if kind is ParameterType.ROOT and value not in [root.path for root in policy.roots]:
+        return f"root {value!r} is not permitted"
+    return None
+
+
+def _probe_denied(probe: str, given: Mapping[str, Any], policy: Policy) -> _Denied:
+    told = list(_denied(PROBES[probe].arguments, given, policy))
+    yield from told
+    if told:
         return
-    if world.config is not None and world.config.process_config is None:
-        what = "is missing, so no process belongs to any of the policy's process_groups"
-        yield Problem(str(world.config.file), "process_config", what, "name the exporter's file of process groups")
+    try:
+        if probe == "http":
+            policy.address(given["url"], PROBE_METHOD)
+        elif isinstance(given.get("unit"), str) and not has_template(given["unit"]):
+            policy.unit(given["unit"], PROBE_VERB)
+    except Refused as refused:
+        what, _, remedy = refused.detail.partition("; ")
+        yield "url" if probe == "http" else "unit", what, remedy or f"permit it in {policy.source}"
+    command = given.get("command")
+    if probe != "command" or not isinstance(command, str) or has_template(command):
         return
-    names = world.grouping.names() if world.grouping else ()
-    for index, pattern in enumerate(policy.process_groups):
-        if names and not any(fnmatchcase(group, pattern) for group in names):
-            what = f"{pattern!r} matches no group of process_config"
-            remedy = f"it has {', '.join(names)}"
-            yield Problem(policy.source, f"process_groups[{index}]", what, remedy, "warning")
-
-
-def _machine(policy: Policy) -> Iterator[Problem]:
-    for root in policy.roots:
-        at = f"roots.{root.path}"
-        inside = overlap(Path(root.path), policy.protected)
-        if inside is not None:
-            yield Problem(policy.source, at, f"overlaps {inside}, which is protected", "name another folder")
-        if not Path(root.path).is_dir():
-            yield Problem(policy.source, at, "is no folder on this machine", "make it or remove it", "warning")
-    for command in policy.commands:
-        for verb in ("start", "stop", "status"):
-            program = command.argv(verb)[0]
-            if not os.access(program, os.X_OK):
-                what = f"{program} is no program that this user may start"
-                yield Problem(policy.source, f"commands.{command.name}.{verb}", what, "mend the path", "warning")
-    if policy.identities is not None and not policy.identities.exists():
-        what = f"{policy.identities} does not exist, so no process may be signalled until it does"
-        yield Problem(policy.source, "identities", what, "start what writes it, or remove the line", "warning")
-
-
-def _denied(playbook: Playbook, policy: Policy) -> Iterator[Problem]:
-    """Yield each literal group, root or service that a playbook names and the policy does not."""
-    services = [command.name for command in policy.commands]
-    for index, step in enumerate(playbook.steps):
-        for key, value in step.arguments.items():
-            if not isinstance(value, str) or has_template(value):
-                continue
-            match ACTIONS[step.action].arguments[key].type:
-                case ArgumentType.GROUP:
-                    permitted = any(fnmatchcase(value, pattern) for pattern in policy.process_groups)
-                    section = "process_groups"
-                case ArgumentType.ROOT:
-                    permitted, section = value in [root.path for root in policy.roots], "roots"
-                case ArgumentType.SERVICE:
-                    permitted, section = value in services, "commands"
-                case _:
-                    continue
-            if not permitted:
-                what = f"{value!r} is not permitted by {policy.source}"
-                yield Problem(playbook.source, f"steps[{index}].with.{key}", what, f"list it there under {section}")
+    if not policy.named_command(command).read_only:
+        what = f"{command} is not marked read_only, and a probe runs nothing else"
+        yield "command", what, f"mark it in {policy.source} if it changes nothing, or name another"

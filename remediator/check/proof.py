@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from remediator.check.coverage import can_answer
+from remediator.check.answers import can_answer, rules_of
 from remediator.check.rules import Rule
 from remediator.check.world import World, rule_text
 from remediator.judge import Case, ExpressionCase, Proof, Refusal, prepare, prepare_expression, recorded_names
 from remediator.judge.inputs import Recorded, window_ms
 from remediator.judge.parse import Unreadable, parse
+from remediator.judge.shape import SILENT
 from remediator.model import Alert, Playbook, Verify
 from remediator.playbooks.templates import parse_expression, render_expression
 from selfheal.common.durations import format_duration
@@ -20,7 +21,6 @@ from selfheal.common.problems import Problem
 name = "proof"
 SCRAPES = 3
 """Scrapes that proof needs at most once the window has passed."""
-SILENT = ("ALERTS", "ALERTS_FOR_STATE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,8 @@ def check(world: World) -> Iterator[Problem]:
         problems: list[Problem] = []
         windows = list(_declared(playbook, verify, world, problems))
         yield from problems
-        for rule in world.alerts:
-            if not rule.for_people_only and can_answer(playbook, rule, world):
-                yield from _against(rule, playbook, verify, windows, world)
+        for rule in rules_of(playbook, world):
+            yield from _against(rule, playbook, verify, windows, world)
 
 
 def _declared(playbook: Playbook, verify: Verify, world: World, problems: list[Problem]) -> Iterator[float]:

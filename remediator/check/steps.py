@@ -1,41 +1,36 @@
-"""Steps, modes and the ladder: what a playbook may do without a person, and what it must say beforehand."""
+"""Steps: what one must say before it may end something, and what must come after it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from remediator.actions import ACTIONS
 from remediator.check.world import World
-from remediator.model import Mode, Playbook, Step
+from remediator.model import Effect, Playbook, Step
 from selfheal.common.problems import Problem
 
 name = "steps"
-PEOPLE = "page_owner"
-"""The last rung of every ladder."""
 CHOOSING: Mapping[str, tuple[str, ...]] = {
     "process.terminate": ("over_rss", "over_cpu"),
 }
 """Destructive actions, and the arguments of which one must say what is ill enough to be touched."""
+STARTING = frozenset({"service.restart"})
+"""Actions after which something runs that may not have run before."""
 
 
 def check(world: World) -> Iterator[Problem]:
-    """Yield everything a playbook may not do, or does not say."""
-    if world.config is not None and world.config.highest_mode is Mode.APPROVE:
-        yield Problem(str(world.config.file), "highest_mode", *_NO_APPROVALS)
+    """Yield everything a playbook's steps may not do, or do not say."""
     for playbook in world.playbooks:
-        yield from _mode(playbook)
         for index, step in enumerate(playbook.steps):
             yield from _step(playbook, index, step)
         yield from _alive(playbook)
-        yield from _ladder(playbook, world)
+        yield from _left_ended(playbook)
 
 
-_NO_APPROVALS = ("approvals cannot be asked for yet", "write observe or auto")
-
-
-def _mode(playbook: Playbook) -> Iterator[Problem]:
-    if playbook.mode is Mode.APPROVE:
-        yield Problem(playbook.source, "mode", *_NO_APPROVALS)
+def destructive(playbook: Playbook) -> tuple[int, ...]:
+    """Return the positions of the steps that cannot be taken back by themselves."""
+    return tuple(i for i, step in enumerate(playbook.steps) if ACTIONS[step.action].effect is Effect.DESTRUCTIVE)
 
 
 def _step(playbook: Playbook, index: int, step: Step) -> Iterator[Problem]:
@@ -64,12 +59,18 @@ def _alive(playbook: Playbook) -> Iterator[Problem]:
         yield Problem(playbook.source, "verify.alive", what, remedy)
 
 
-def _ladder(playbook: Playbook, world: World) -> Iterator[Problem]:
-    names = {other.name for other in world.playbooks} | {PEOPLE}
-    for index, rung in enumerate(playbook.otherwise):
-        if rung not in names:
-            what = f"{rung} is neither a playbook nor {PEOPLE}"
-            yield Problem(playbook.source, f"otherwise[{index}]", what, "mend the name")
-    if playbook.otherwise and playbook.otherwise[-1] != PEOPLE:
-        what = f"the ladder ends with {playbook.otherwise[-1]}, not with people"
-        yield Problem(playbook.source, "otherwise", what, f"end it with {PEOPLE}")
+def _left_ended(playbook: Playbook) -> Iterator[Problem]:
+    """Yield a warning for each step that starts what one before it ended, and that a resolve in between would drop."""
+    for index, step in enumerate(playbook.steps):
+        if step.action not in STARTING or step.always or step.unless_healed:
+            continue
+        ended = [
+            (position, before.action)
+            for position, before in enumerate(playbook.steps[:index])
+            if before.action not in STARTING and ends_something(before.action, before.arguments) and not before.undo
+        ]
+        if ended:
+            position, action = ended[-1]
+            what = f"is dropped if the alert is gone once steps[{position}], {action}, has ended something"
+            remedy = "add always: true if it must start that again, unless_healed: true if it is a further attempt"
+            yield Problem(playbook.source, f"steps[{index}]", what, remedy, "warning")

@@ -112,4 +112,8 @@ def _policy(config: Config, grouping: Grouping | None, problems: list[Problem]) 
     path = config.policy
     if path is None:
         return None
-    return _read(lambda: load_policy(path, protected=config.protected, grouping=grouping), problems)
+    asked = [endpoint.url for endpoint in (config.prometheus, *config.alertmanagers)]
+    monitoring = [*asked, f"http://{config.listen_address}"]
+    return _read(
+        lambda: load_policy(path, protected=config.protected, grouping=grouping, monitoring=monitoring), problems
+    )

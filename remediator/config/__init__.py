@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from remediator.model import Limits, Mode, Rate
+from remediator.model import BreakerLimits, Limits, Mode, MonitoringLimits, Rate, Window
 from selfheal.common.durations import format_duration
 from selfheal.common.secrets import Secret
 from selfheal.common.shipped import shipped
 
 DEFAULT_LISTEN_ADDRESS = "127.0.0.1:9977"
 DEFAULT_HOST_RATES = (Rate(10, 3_600.0),)
+DEFAULT_MONITORING = MonitoringLimits()
+DEFAULT_BREAKER = BreakerLimits()
+DEFAULT_REPEATS = Rate(5, 86_400.0)
 SHIPPED_PLAYBOOKS = ("remediator", "playbooks", "shipped")
 SHIPPED_RULES = ("rules",)
 SHIPPED = "shipped"
@@ -43,11 +46,34 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Hmac:
+    """How a delivery is signed: SHA-256 over the body, or over the seconds and the body where a time is sent too."""
+
+    secret: Secret
+    header: str
+    timestamp_header: str | None
+    """Without it nothing tells a delivery from its repetition."""
+    tolerance: float
+    """Seconds by which the sender's clock may differ; what is older is refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """The machine that is healed, and the `instance` values it is scraped as."""
 
     name: str
     instances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watchdog:
+    """The alert that always fires, and who hears of it when it does not arrive."""
+
+    alert: str = "Watchdog"
+    interval: float = 300.0
+    """Seconds between two deliveries: Alertmanager's `repeat_interval`."""
+    command: str | None = None
+    """The policy's command that tells people: started when something is wrong here, stopped when it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +108,28 @@ class Config:
     """Over all playbooks together."""
     reconcile: float
     retention: float
+    monitoring: MonitoringLimits = DEFAULT_MONITORING
+    breaker: BreakerLimits = DEFAULT_BREAKER
+    repeats: Rate = DEFAULT_REPEATS
+    """A playbook that healed a target so often leaves it to people."""
+    approval_valid_for: float = 1_800.0
+    """Seconds for which a person may answer a request, and what was granted may begin."""
+    approval_link_key: Secret | None = None
+    """What links to requests are signed with; None: a key of our own below `state`."""
+    approval_url: str | None = None
+    """Where people reach us; without it no links are given."""
+    watchdog: Watchdog = Watchdog()
+    selftest_every: float | None = None
+    """Seconds between two self-tests; None: only when somebody asks for one."""
+    windows: tuple[Window, ...] = ()
+    """Times in which nothing, or nothing of some kind, is done."""
+    hook_hmac: Hmac | None = None
+    api_keys: Path | None = None
+    """The file of API keys, read again when it changes."""
+    cors: tuple[str, ...] = ()
+    """Origins whose pages may use the API; none unless listed."""
+    web_config: Path | None = None
+    """TLS and passwords, as the exporter's own flag names them; read again when it changes."""
 
     @property
     def hosts(self) -> Mapping[str, tuple[str, ...]]:
@@ -139,15 +187,59 @@ def describe(config: Config) -> dict[str, Any]:
         "process_config": str(config.process_config) if config.process_config else None,
         "protected": [str(path) for path in config.protected],
         "highest_mode": config.highest_mode.value,
-        "hook": {"tokens": len(config.hook_tokens)},
-        "api": {"tokens": len(config.api_tokens)},
+        "hook": {"tokens": len(config.hook_tokens)} | _describe_hmac(config.hook_hmac),
+        "api": {
+            "tokens": len(config.api_tokens),
+            "keys_file": str(config.api_keys) if config.api_keys else None,
+            "cors": list(config.cors),
+        },
+        "web_config_file": str(config.web_config) if config.web_config else None,
+        "approval": {
+            "valid_for": format_duration(config.approval_valid_for),
+            "link_key": "named" if config.approval_link_key else "own",
+            "url": config.approval_url,
+        },
         "limits": {
             "cooldown": format_duration(config.limits.cooldown),
             "rate": [f"{rate.count}/{format_duration(rate.window)}" for rate in config.host_rates],
         },
+        "windows": [_describe_window(window) for window in config.windows],
         "reconcile": format_duration(config.reconcile),
         "retention": format_duration(config.retention),
+        "watchdog": {
+            "alert": config.watchdog.alert,
+            "interval": format_duration(config.watchdog.interval),
+            "notify": {"command": config.watchdog.command},
+        },
+        "selftest": {"every": None if config.selftest_every is None else format_duration(config.selftest_every)},
+        "monitoring": {
+            "targets": config.monitoring.targets,
+            "share": f"{config.monitoring.share:.0%}",
+            "within": format_duration(config.monitoring.within),
+            "scrape_gap": config.monitoring.scrape_gap,
+            "after_restart": format_duration(config.monitoring.after_restart),
+        },
+        "breaker": {
+            "window": format_duration(config.breaker.window),
+            "minimum": config.breaker.minimum,
+            "share": f"{config.breaker.share:.0%}",
+            "open_for": format_duration(config.breaker.open_for),
+        },
+        "repeats": {"most": config.repeats.count, "window": format_duration(config.repeats.window)},
     }
+
+
+def _describe_hmac(hmac: Hmac | None) -> dict[str, Any]:
+    if hmac is None:
+        return {}
+    names = {"header": hmac.header, "timestamp_header": hmac.timestamp_header}
+    return {"hmac": names | {"tolerance": format_duration(hmac.tolerance)}}
+
+
+def _describe_window(window: Window) -> dict[str, Any]:
+    lists = {"playbooks": list(window.playbooks), "targets": list(window.targets)}
+    told = {"name": window.name, "cron": window.cron, "for": format_duration(window.span), "timezone": window.timezone}
+    return told | {"why": window.why} | {key: value for key, value in lists.items() if value}
 
 
 def _describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:

@@ -15,28 +15,39 @@ from remediator.config import (
     SHIPPED_RULES,
     Config,
     Endpoint,
+    Hmac,
     Host,
+    Watchdog,
     is_loopback,
     parse_listen_address,
     shipped_files,
 )
 from remediator.config.written import (
+    ApiCredential,
     ConfigFile,
-    Credential,
+    HookCredential,
     WrittenHost,
     WrittenServer,
 )
-from remediator.model import Limits, Mode
+from remediator.model import Limits, Mode, Window
 from selfheal.common.documents import read_as, read_yaml
 from selfheal.common.files import privacy_problem
+from selfheal.common.keys import read_keys
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.secrets import Secret, read_tokens
+from selfheal.common.tls import server_context
+from selfheal.common.web_config import WebConfig
+from selfheal.common.web_config_file import read_web_config
+
+LEAST_KEY = 32
+"""Characters of a key that links are signed with."""
 
 
-def load(path: Path, listen_address: str = DEFAULT_LISTEN_ADDRESS) -> Config:
+def load(path: Path, listen_address: str = DEFAULT_LISTEN_ADDRESS, web_config: Path | None = None) -> Config:
     """Given the configuration file and the address to listen on, return the configuration.
 
-    Raise ConfigError with every problem found, each with file, path and remedy.
+    `web_config`, if given, stands for `web_config_file`. Raise ConfigError with every problem found, each with file,
+    path and remedy.
     """
     path = path.absolute()
     document = read_yaml(path)
@@ -45,7 +56,7 @@ def load(path: Path, listen_address: str = DEFAULT_LISTEN_ADDRESS) -> Config:
         written = read_as(ConfigFile, document, str(path))
     except ConfigError as error:
         raise ConfigError([*error.problems, *_beside(error, document, path, listen_address)]) from error
-    return _Reading(path, listen_address).config(written)
+    return _Reading(path, listen_address, web_config).config(written)
 
 
 def _beside(error: ConfigError, document: Any, path: Path, listen_address: str) -> tuple[Problem, ...]:
@@ -65,9 +76,11 @@ def _beside(error: ConfigError, document: Any, path: Path, listen_address: str) 
 class _Reading:
     """Turns what was written into values, gathering every problem that only the machine can tell."""
 
-    def __init__(self, path: Path, listen_address: str) -> None:
+    def __init__(self, path: Path, listen_address: str, web_config: Path | None = None) -> None:
         self.path = path
         self.listen_address = listen_address
+        self.web_config_given = web_config
+        self.web: WebConfig | None = None
         self.problems: list[Problem] = []
 
     def config(self, written: ConfigFile) -> Config:
@@ -101,6 +114,30 @@ class _Reading:
             host_rates=rates or DEFAULT_HOST_RATES,
             reconcile=written.reconcile,
             retention=written.retention,
+            watchdog=Watchdog(written.watchdog.alert, written.watchdog.interval, written.watchdog.notify.command),
+            selftest_every=written.selftest.every,
+            monitoring=written.monitoring.value(),
+            breaker=written.breaker.value(),
+            repeats=written.repeats.value(),
+            approval_valid_for=written.approval.valid_for,
+            approval_link_key=self.link_key(written.approval.link_key_file),
+            approval_url=written.approval.url,
+            windows=tuple(
+                Window(
+                    window.name,
+                    window.cron,
+                    window.span,
+                    window.timezone,
+                    window.why,
+                    tuple(window.playbooks or ()),
+                    tuple(window.targets or ()),
+                )
+                for window in written.windows
+            ),
+            hook_hmac=self.hmac(written.hook),
+            api_keys=self.keys(written.api),
+            cors=tuple(dict.fromkeys(written.api.cors)) if written.api else (),
+            web_config=self.web_config(written.web_config_file),
         )
         self.check_credentials(config)
         if self.problems:
@@ -198,9 +235,55 @@ class _Reading:
             return None
         return Secret(content)
 
-    def tokens(self, credential: Credential | None, at: str) -> tuple[Secret, ...]:
-        """Return the tokens that are valid there; none means no credential is asked."""
-        if credential is None:
+    def link_key(self, text: str | None) -> Secret | None:
+        """Return what links are signed with, if a file is named for it."""
+        found = None if text is None else self.secret(text, "approval.link_key_file")
+        if found is not None and len(found.reveal()) < LEAST_KEY:
+            what = f"holds a key shorter than {LEAST_KEY} characters"
+            self.wrong("approval.link_key_file", what, "make one with: (umask 077; openssl rand -hex 32 > FILE)")
+        return found
+
+    def hmac(self, credential: HookCredential | None) -> Hmac | None:
+        """Return how deliveries may be signed."""
+        written = None if credential is None else credential.hmac
+        if written is None:
+            return None
+        secret = self.secret(written.secret_file, "hook.hmac.secret_file")
+        if secret is None:
+            return None
+        if len(secret.reveal()) < 16:
+            what = "holds a secret shorter than 16 characters"
+            self.wrong("hook.hmac.secret_file", what, "make one with: (umask 077; openssl rand -hex 32 > FILE)")
+        return Hmac(secret, written.header, written.timestamp_header, written.tolerance)
+
+    def keys(self, credential: ApiCredential | None) -> Path | None:
+        """Return the file of API keys, which must be readable now and is read again when it changes."""
+        if credential is None or credential.keys_file is None:
+            return None
+        path = self.place(credential.keys_file)
+        try:
+            read_keys(path)
+        except ValueError as error:
+            what, _, remedy = str(error).partition("; ")
+            self.wrong("api.keys_file", what, remedy)
+        return path
+
+    def web_config(self, text: str | None) -> Path | None:
+        """Return the file that asks for TLS and passwords, after looking whether it can be used."""
+        path = self.web_config_given or self.optional(text)
+        if path is None:
+            return None
+        try:
+            self.web = read_web_config(path)
+            if self.web.tls is not None:
+                server_context(self.web.tls, path)
+        except ConfigError as error:
+            self.problems.extend(error.problems)
+        return path
+
+    def tokens(self, credential: HookCredential | ApiCredential | None, at: str) -> tuple[Secret, ...]:
+        """Return the tokens that are valid there; none means no token is asked."""
+        if credential is None or credential.token_file is None:
             return ()
         try:
             return read_tokens(self.place(credential.token_file))
@@ -219,8 +302,11 @@ class _Reading:
             return
         if is_loopback(host):
             return
-        for at, tokens, written in (("hook", config.hook_tokens, "hook"), ("api", config.api_tokens, "api")):
-            # a token file that cannot be used has been told already
-            if not tokens and not any(problem.path.startswith(written) for problem in self.problems):
+        passwords = self.web is not None and self.web.asks_who
+        hook = bool(config.hook_tokens or config.hook_hmac) or passwords
+        api = bool(config.api_tokens or config.api_keys) or passwords
+        for at, asked in (("hook", hook), ("api", api)):
+            # a file of credentials that cannot be used has been told already
+            if not asked and not any(problem.path.startswith(at) for problem in self.problems):
                 what = f"{self.listen_address} can be reached from elsewhere and {at} has no credential"
                 self.wrong(at, what, f"add {at}: {{token_file: {at}.token}} or listen on 127.0.0.1")

@@ -6,13 +6,17 @@ What only the machine can tell (files, tokens, addresses) is found where it is r
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from remediator.config import Watchdog
+from remediator.config.limits import WrittenBreaker, WrittenMonitoring, WrittenRepeats
 from remediator.model import Limits, Mode
 from remediator.rates import RateText
+from remediator.windows import check_cron, check_span, zone
 from selfheal.common.documents import Duration, Section, key_paths, told
 
 DEFAULT_STATE = "/var/lib/selfheal"
@@ -23,6 +27,8 @@ DEFAULT_IGNORE_LABELS = ("replica", "prometheus_replica")
 DEFAULT_RECONCILE = 30.0
 DEFAULT_RETENTION = 90 * 86_400.0
 DEFAULT_RECEIVER = "selfheal"
+DEFAULT_VALID_FOR = 1_800.0
+DEFAULT_TOLERANCE = 300.0
 
 
 def _url(value: str) -> str:
@@ -50,6 +56,18 @@ def _header_name(headers: dict[str, str]) -> dict[str, str]:
         if name.lower() in ("authorization", "host", "content-length", "transfer-encoding", "connection"):
             told(f"header {name} cannot be set here", "use authorization or basic_auth for credentials")
     return headers
+
+
+def _one_header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
+        told(f"{value[:80]!r} is no header", "write its name, with letters, digits and -")
+    return value
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", value):
+        told(f"{_without_credentials(value)!r} is no origin", "write for example https://grafana.example and no path")
+    return value.lower()
 
 
 def _name(value: str) -> str:
@@ -100,6 +118,15 @@ _Pattern = Annotated[str, AfterValidator(_pattern)]
 _Span = Annotated[Duration, AfterValidator(_positive)]
 
 
+def _glob(value: str) -> str:
+    if not 0 < len(value) <= 512:
+        told("must be a pattern of 1 to 512 characters", "write for example restart_*")
+    return value
+
+
+_Glob = Annotated[str, AfterValidator(_glob)]
+
+
 class BasicAuth(Section):
     """Basic authentication at a server."""
 
@@ -147,10 +174,36 @@ class WrittenHost(Section):
     instances: list[str] = Field(min_length=1)
 
 
-class Credential(Section):
-    """What a caller must present."""
+class WrittenHmac(Section):
+    """How Grafana signs what it delivers."""
 
-    token_file: _Path
+    secret_file: _Path
+    header: Annotated[str, AfterValidator(_one_header)] = "X-Grafana-Alerting-Signature"
+    timestamp_header: Annotated[str, AfterValidator(_one_header)] | None = None
+    tolerance: _Span = DEFAULT_TOLERANCE
+
+
+class HookCredential(Section):
+    """What a caller of the hook must present."""
+
+    token_file: _Path | None = None
+    hmac: WrittenHmac | None = None
+
+
+class ApiCredential(Section):
+    """What a caller of the API must present, and the pages of other sites that may ask it."""
+
+    token_file: _Path | None = None
+    keys_file: _Path | None = None
+    cors: list[Annotated[str, AfterValidator(_origin)]] = Field(default_factory=list)
+
+
+class WrittenApproval(Section):
+    """How people are asked."""
+
+    valid_for: _Span = DEFAULT_VALID_FOR
+    link_key_file: _Path | None = None
+    url: _Url | None = None
 
 
 class WrittenLimits(Section):
@@ -158,6 +211,65 @@ class WrittenLimits(Section):
 
     cooldown: Duration = Limits().cooldown
     rate: list[RateText] | None = Field(default=None, min_length=1)
+
+
+def _told_by(check: Callable[[str], object]) -> Callable[[str], str]:
+    """Given what raises ValueError with the remedy, return it as a validator."""
+
+    def validate(value: str) -> str:
+        try:
+            check(value)
+        except ValueError as error:
+            what, _, remedy = str(error).partition("; ")
+            told(what, remedy)
+        return value
+
+    return validate
+
+
+def _named_once(windows: list[WrittenWindow]) -> list[WrittenWindow]:
+    names = [window.name for window in windows]
+    for name in names:
+        if names.count(name) > 1:
+            told(f"two windows have the name {name!r}", "rename one of them")
+    return windows
+
+
+class WrittenWindow(Section):
+    """One maintenance window."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    cron: Annotated[str, AfterValidator(_told_by(check_cron))]
+    span: _Span = Field(alias="for")
+    timezone: Annotated[str, AfterValidator(_told_by(zone))]
+    why: str = ""
+    playbooks: list[_Glob] | None = Field(default=None, min_length=1)
+    targets: list[_Glob] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _ends(self) -> WrittenWindow:
+        _told_by(lambda cron: check_span(cron, self.span))(self.cron)
+        return self
+
+
+class WrittenNotify(Section):
+    """Who hears of trouble with the remediator itself, besides the log."""
+
+    command: Annotated[str, Field(min_length=1)] | None = None
+
+
+class WrittenWatchdog(Section):
+    """The alert that always fires."""
+
+    alert: Annotated[str, AfterValidator(_label)] = Watchdog().alert
+    interval: _Span = Watchdog().interval
+    notify: WrittenNotify = WrittenNotify()
+
+
+class WrittenSelftest(Section):
+    """When the remediator tests its own way."""
+
+    every: _Span | None = None
 
 
 class ConfigFile(Section):
@@ -176,11 +288,19 @@ class ConfigFile(Section):
     process_config: _Path | None = None
     protected: list[_Path] = Field(default_factory=list)
     highest_mode: Annotated[str, AfterValidator(_mode)] = Mode.OBSERVE.value
-    hook: Credential | None = None
-    api: Credential | None = None
+    hook: HookCredential | None = None
+    api: ApiCredential | None = None
+    web_config_file: _Path | None = None
     limits: WrittenLimits = WrittenLimits()
+    monitoring: WrittenMonitoring = WrittenMonitoring()
+    breaker: WrittenBreaker = WrittenBreaker()
+    repeats: WrittenRepeats = WrittenRepeats()
+    windows: Annotated[list[WrittenWindow], AfterValidator(_named_once)] = Field(default_factory=list)
+    approval: WrittenApproval = WrittenApproval()
     reconcile: _Span = DEFAULT_RECONCILE
     retention: _Span = DEFAULT_RETENTION
+    watchdog: WrittenWatchdog = WrittenWatchdog()
+    selftest: WrittenSelftest = WrittenSelftest()
 
 
 KEYS = key_paths(ConfigFile)

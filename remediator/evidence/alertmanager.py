@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -50,13 +50,15 @@ class States:
     """What Alertmanager said of several alerts."""
 
     found: Mapping[int | str, Suppressed]
+    ignored: frozenset[str] = frozenset()
+    """Labels by which two replicas of one Prometheus tell their alerts apart: they are one alert to us."""
 
     def of(self, labels: Mapping[str, str], fingerprint: str) -> Suppressed | None:
         """Return what suppresses the alert, or None without an entry.
 
         It is known by its labels, since a delivery's fingerprint is whatever its sender wrote, and by that too.
         """
-        known = [self.found[key] for key in (_number(labels), fingerprint) if key in self.found]
+        known = [self.found[key] for key in (_number(labels, self.ignored), fingerprint) if key in self.found]
         return None if not known else reduce(or_, known)
 
 
@@ -67,9 +69,10 @@ class Alertmanagers:
     that does not answer is left alone for a while, so that it delays nobody.
     """
 
-    def __init__(self, clients: Sequence[Client], clock: Clock) -> None:
+    def __init__(self, clients: Sequence[Client], clock: Clock, ignored: Iterable[str] = ()) -> None:
         self._clients = tuple(clients)
         self._clock = clock
+        self._ignored = frozenset(ignored)
         self._failed_at: dict[Client, float] = {}
 
     def suppressed_one(self, labels: Mapping[str, str]) -> States:
@@ -78,7 +81,10 @@ class Alertmanagers:
             f"{name}={quote(value)}"
             for name, value in sorted(labels.items())
             # a label that could be read differently there only makes the answer longer by being left out
-            if is_label_name(name) and value.isprintable() and len(value) <= _LONGEST_VALUE
+            if name not in self._ignored
+            and is_label_name(name)
+            and value.isprintable()
+            and len(value) <= _LONGEST_VALUE
         ]
         return self._states(_EVERY, filters[:_MOST_FILTERS])
 
@@ -111,9 +117,9 @@ class Alertmanagers:
                 if isinstance(status, dict) and isinstance(labels, dict):
                     silences = tuple(str(name) for name in status.get("silencedBy") or ())
                     inhibitors = tuple(str(name) for name in status.get("inhibitedBy") or ())
-                    for key in (_number(labels), str(value.get("fingerprint"))):
+                    for key in (_number(labels, self._ignored), str(value.get("fingerprint"))):
                         found[key] = found.get(key, Suppressed()) | Suppressed(silences, inhibitors)
-        return States(found)
+        return States(found, self._ignored)
 
     def _bodies(self, path: str, parameters: _Parameters) -> Iterator[str]:
         """Yield the answer of each member that gives one. Raise SourceUnavailable if none does."""
@@ -148,9 +154,9 @@ class Alertmanagers:
         return body
 
 
-def _number(labels: Mapping[str, Any]) -> int:
-    """Return a number that only the same labels have."""
-    return same_alert_key(((name, str(value)) for name, value in labels.items()), frozenset())
+def _number(labels: Mapping[str, Any], ignored: frozenset[str]) -> int:
+    """Return a number that only the same labels have, those to be ignored aside."""
+    return same_alert_key(((name, str(value)) for name, value in labels.items()), ignored)
 
 
 def _one_by_one(body: str) -> Iterator[dict[str, Any]]:

@@ -9,15 +9,17 @@ from typing import Any, TypeVar
 
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
-from remediator.evidence import proof
+from remediator.evidence import between, declared, group, proof, samples
 from remediator.evidence.alertmanager import Alertmanagers, States, Suppressed
 from remediator.evidence.firing import ANSWER_AGE, Firing, Seen
 from remediator.evidence.prometheus import Prometheus
 from remediator.evidence.proof import Health
 from remediator.evidence.rules import FrozenRule, Rules, Trouble, read_rules
+from remediator.evidence.samples import Samples
+from remediator.evidence.scraping import Scraping
 from remediator.evidence.shared import Shared
 from remediator.evidence.silences import Silence
-from remediator.model import Alert, Json, Live, Reason, Verify
+from remediator.model import Alert, BlastRadius, Frozen, Group, Json, Live, Reason, Verify
 from selfheal.common.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -48,8 +50,10 @@ class Evidence:
     ) -> None:
         """`ignore_labels` are left out when alerts are compared; `failed` is told the source of every failure."""
         self._prometheus = Prometheus(prometheus)
-        self._alertmanagers = Alertmanagers(alertmanagers, clock)
+        ignore_labels = tuple(ignore_labels)
+        self._alertmanagers = Alertmanagers(alertmanagers, clock, ignore_labels)
         self._clock = clock
+        self.scraping = Scraping(self._prometheus, clock)
         self._firing = Firing(self._prometheus, clock, self.rules, ignore_labels)
         self._failed = failed
         self._rules: Shared[Rules] = Shared(clock, RULES_AGE)
@@ -73,6 +77,31 @@ class Evidence:
             self._note(error)
             return Trouble(Reason.BLIND, error.detail)
 
+    def question(self, frozen: Frozen) -> FrozenRule | Trouble:
+        """Given what is frozen, return what tells whether it is still needed: the alert's rule, or what stands in.
+
+        Without a rule, and without both `when:` and `healthy:`, it is trouble: `needs_declared_proof`.
+        """
+        if declared.goes_by_its_own_words(frozen):
+            return self._stand_in(frozen)
+        found = self.rule_for(frozen.labels.get("alertname", ""), frozen.labels, frozen.generator_url)
+        if not isinstance(found, Trouble) or found.reason is not Reason.RULE_UNKNOWN:
+            return found
+        if not declared.may_stand_in(frozen):
+            return Trouble(Reason.NEEDS_DECLARED_PROOF, found.detail)
+        return self._stand_in(frozen)
+
+    def _stand_in(self, frozen: Frozen) -> FrozenRule | Trouble:
+        try:
+            return declared.stand_in(frozen, self.rules().behind(frozen.when) if frozen.when else {})
+        except SourceUnavailable as error:
+            self._note(error)
+            return Trouble(Reason.BLIND, error.detail)
+
+    def alerts_of(self, labels: Mapping[str, str]) -> list[dict[str, str]]:
+        """Given some labels of alerts, return all labels of those that Prometheus has now. Raise SourceUnavailable."""
+        return self._counted(lambda: self._firing.having(labels))
+
     def live(self, rule: FrozenRule, labels: Mapping[str, str], fingerprint: str, fresh_after: float) -> Live:
         """Given an alert, return what both sources say of it, asked at or after `fresh_after`. Never raises.
 
@@ -86,9 +115,13 @@ class Evidence:
         suppressed = Suppressed()
         one_by_one = self._few(rule)
         try:
-            seen = self._firing.look(rule, labels, fresh_after, one_by_one)
+            if rule.declared:
+                seen = self._firing.look_declared(rule, labels, fresh_after)
+            else:
+                seen = self._firing.look(rule, labels, fresh_after, one_by_one)
             asked_at = seen.asked_at
-            was_there = True if seen.active else self._firing.was_there(labels, fresh_after, one_by_one)
+            known = seen.active or rule.declared
+            was_there = True if known else self._firing.was_there(labels, fresh_after, one_by_one)
             if not was_there:
                 differ = self._firing.differing(labels, fresh_after)
         except SourceUnavailable as error:
@@ -118,18 +151,36 @@ class Evidence:
         One answer serves all alerts of the rule: for those who look through thousands.
         """
         try:
+            if rule.declared:
+                return self._firing.look_declared(rule, labels, fresh_after).active
             return self._firing.active(rule, labels, fresh_after)
         except SourceUnavailable as error:
             self._note(error)
             return None
 
+    def ask(self, expression: str) -> list[tuple[Mapping[str, str], float]]:
+        """Given PromQL, return labels and value of each element now, for who only looks. Raise SourceUnavailable."""
+        found = self._counted(lambda: self._prometheus.query(expression))
+        return [(element.labels, element.value) for element in found]
+
     def prometheus_now(self) -> float:
         """Return Prometheus's own time. Raise SourceUnavailable."""
         return self._counted(self._prometheus.now)
 
-    def refused(self, rule: FrozenRule, verify: Verify) -> str | None:
+    def group(self, radius: BlastRadius, labels: Mapping[str, str]) -> Group:
+        """Given a blast radius and the alert, return what is known of its group, asked now. Never raises."""
+        try:
+            own = self._firing.own(labels)
+            return group.ask(self._prometheus, radius, {label: own[label] for label in radius.by if label in own})
+        except SourceUnavailable as error:
+            self._note(error)
+            return Group(None, None, blind=True)
+
+    def refused(self, rule: FrozenRule, verify: Verify | None) -> str | None:
         """Given a rule and what the playbook declares, say why no proof is possible, with the remedy, or None."""
-        return proof.refused(rule, verify)
+        if rule.declared and (problem := declared.refused(rule)) is not None:
+            return problem
+        return None if verify is None else proof.refused(rule, verify)
 
     def baseline(self, rule: FrozenRule, labels: Mapping[str, str], verify: Verify) -> Json:
         """Given an alert before the first effect, return which inputs have data. Raise SourceUnavailable."""
@@ -153,8 +204,40 @@ class Evidence:
         """
         return proof.look(self._prometheus, rule, verify, {"labels": dict(labels), **baseline}, end, now)
 
+    def before(
+        self, rule: FrozenRule, labels: Mapping[str, str], baseline: Mapping[str, Any], scrape_interval: float
+    ) -> Samples | None:
+        """Given the baseline, return the minutes before the effects; None if Prometheus does not answer."""
+        own = baseline.get("labels", labels)
+        return self._if_answered(
+            lambda: samples.look_back(self._prometheus, rule, own, float(baseline["at"]), scrape_interval)
+        )
+
+    def since(
+        self,
+        rule: FrozenRule,
+        labels: Mapping[str, str],
+        baseline: Mapping[str, Any],
+        now: float,
+        scrape_interval: float,
+    ) -> Samples | None:
+        """Given the baseline and the present on Prometheus's clock, return what came since the effects began."""
+        own, span = baseline.get("labels", labels), (float(baseline["at"]), now)
+        return self._if_answered(lambda: samples.look_on(self._prometheus, rule, own, span, scrape_interval))
+
+    def still_sick(
+        self, rule: FrozenRule, verify: Verify, baseline: Mapping[str, Any], end: float, now: float
+    ) -> bool | None:
+        """Given the baseline and the end of the last effect, say whether it is sick still (True), proven healed (False)
+        or neither can be told yet (None). Never raises.
+        """
+        return between.still_sick(self._prometheus, rule, verify, baseline, end, now)
+
     def healthy_now(self, rule: FrozenRule, labels: Mapping[str, str]) -> bool:
         """Say whether the condition is proven gone before any effect of ours. Raise SourceUnavailable."""
+        if rule.declared:
+            # that `when:` returns nothing is no proof, and `healthy:` is judged after effects only
+            return False
         own = self._firing.own(labels)
         return self._counted(lambda: proof.healthy_before(self._prometheus, rule, own))
 
@@ -192,6 +275,12 @@ class Evidence:
         silences = self._silences.get("silences", fresh_after, self._alertmanagers.silences)
         covering = tuple(silence.id for silence in silences.value if silence.covers(labels))
         return known | Suppressed(covering), min(asked_at, silences.asked_at)
+
+    def _if_answered(self, ask: Callable[[], T]) -> T | None:
+        try:
+            return self._counted(ask)
+        except SourceUnavailable:
+            return None
 
     def _counted(self, ask: Callable[[], T]) -> T:
         try:

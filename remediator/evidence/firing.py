@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from remediator.errors import SourceUnavailable
+from remediator.evidence.declared import concerns
 from remediator.evidence.prometheus import Prometheus
 from remediator.evidence.rules import FrozenRule, Rules
 from remediator.evidence.shared import Answered, Shared
@@ -71,10 +72,27 @@ class Firing:
             raise SourceUnavailable("prometheus", f"alert {rule.name}: no scrape since Prometheus started")
         return seen
 
+    def look_declared(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float) -> Seen:
+        """Say whether what stands in for a rule returns something about the alert; `ALERTS` knows nothing of it."""
+        asked_at = self._clock.now()
+        if not rule.expression:
+            return Seen(asked_at, True, True)
+        holds = any(concerns(element.labels, labels) for element in self._prometheus.query(rule.expression))
+        only = {"instance": labels.get("instance", "")}
+        if holds and self._from_before_the_start(rule, only, fresh_after):
+            raise SourceUnavailable("prometheus", f"when: of {rule.name}: no scrape since Prometheus started")
+        return Seen(asked_at, holds, holds)
+
     def active(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float) -> bool:
         """Say whether `ALERTS` has the alert, from one answer about the whole rule."""
         listed = left_out_of((), self._ignored)
         return not self._listed(rule, fresh_after).value.isdisjoint(self._alert_keys(labels, listed))
+
+    def having(self, labels: Mapping[str, str]) -> list[dict[str, str]]:
+        """Given some labels, return all labels of the alerts that `ALERTS` has with them, once each."""
+        answer = self._prometheus.query(show(_alerts(labels)))
+        found = [drop(element.labels, ("__name__", "alertstate")) for element in answer]
+        return list({tuple(sorted(each.items())): each for each in found}.values())
 
     def was_there(self, labels: Mapping[str, str], delivered_at: float, one_by_one: bool) -> bool:
         """Say whether `ALERTS` had a sample of the alert since one minute before the delivery."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -12,6 +14,7 @@ import yaml
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.judge import Element, Vector, same_alert_key
+from remediator.judge.printer import duration
 from selfheal.common.clock import from_rfc3339
 
 # as the client words it: not found, not allowed, not offered
@@ -19,6 +22,22 @@ _UNTOLD = re.compile(r": answered (401|403|404|405|410|501)\b")
 _RESULT, _BETWEEN = b'"result":[', b'},{"metric":{'
 _OF_A_RULE = b'"query":'
 _ALERTS_OPEN, _ALERTS_CLOSE = b'"alerts":[', b'],"health":'
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One element over time: its labels without the metric's name, and (time, value) in order."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """When Prometheus started and when it last loaded its configuration and rules; None where it does not tell."""
+
+    started: float | None
+    reloaded: float | None
 
 
 class Prometheus:
@@ -46,6 +65,23 @@ class Prometheus:
         except ValueError:
             return None
 
+    def runtime(self) -> Runtime:
+        """Return when Prometheus started and last loaded its rules, on its own clock; None: it does not tell."""
+        try:
+            said = self._data(self._client.get_json("/api/v1/status/runtimeinfo"))
+        except SourceUnavailable as error:
+            self._raise_unless_untold(error)
+            return Runtime(None, None)
+        return Runtime(_moment(said.get("startTime")), _moment(said.get("lastConfigTime")))
+
+    def times(self, selector: str) -> tuple[tuple[float, ...], ...]:
+        """Given a range selector, return the times of the samples of each series, in order."""
+        data = self._data(self._client.read_json(self._ask(selector, None)))
+        result = data.get("result")
+        if data.get("resultType") != "matrix" or not isinstance(result, list):
+            raise self._client.unavailable("the answer is no matrix")
+        return tuple(tuple(at for at, _ in self._course(found).points) for found in result)
+
     def query(self, expression: str, at: float | None = None) -> Vector:
         """Given PromQL and the time to ask for (None: now), return the elements; a scalar is one without labels."""
         data = self._data(self._client.read_json(self._ask(expression, at)))
@@ -53,6 +89,16 @@ class Prometheus:
         if data.get("resultType") == "scalar" and isinstance(result, list):
             return (Element({}, self._number(result)),)
         return tuple(self._element(found) for found in self._vector(data))
+
+    def course(self, expression: str, start: float, end: float, step_ms: int) -> tuple[Course, ...]:
+        """Given PromQL, a span and the time between two points, return each element's finite values over time."""
+        # a step in seconds would be cut to one millisecond less for most numbers, and that adds up over the points
+        form = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": duration(step_ms)}
+        data = self._data(self._client.read_json(self._client.ask("/api/v1/query_range", form)))
+        result = data.get("result")
+        if data.get("resultType") != "matrix" or not isinstance(result, list):
+            raise self._client.unavailable("the answer is no matrix")
+        return tuple(self._course(found) for found in result)
 
     def keys(self, expression: str, left_out: frozenset[str]) -> frozenset[int]:
         """Given PromQL, return a number for each element's labels; more than that is never held."""
@@ -141,6 +187,16 @@ class Prometheus:
             raise self._client.unavailable("the answer is no instant vector")
         return result
 
+    def _course(self, found: Any) -> Course:
+        if not isinstance(found, dict) or not isinstance(found.get("metric"), dict):
+            raise self._client.unavailable("the answer holds values without labels")
+        try:
+            points = tuple((float(at), float(value)) for at, value in found.get("values") or ())
+        except (TypeError, ValueError) as error:
+            raise self._client.unavailable("the answer holds no number") from error
+        labels = {name: value for name, value in found["metric"].items() if name != "__name__"}
+        return Course(labels, tuple(point for point in points if math.isfinite(point[1])))
+
     def _element(self, found: Any) -> Element:
         if not isinstance(found, dict) or "value" not in found:
             raise self._client.unavailable("the answer holds a histogram, which cannot be judged")
@@ -149,6 +205,13 @@ class Prometheus:
             raise self._client.unavailable("the answer holds a value without labels")
         labels = {name: value for name, value in metric.items() if name != "__name__"}
         return Element(labels, self._number(found["value"]))
+
+
+def _moment(said: Any) -> float | None:
+    try:
+        return from_rfc3339(str(said))
+    except ValueError:
+        return None
 
 
 def without_active_alerts(parts: Iterable[bytes]) -> bytes | None:

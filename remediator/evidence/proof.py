@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from remediator.evidence.prometheus import Prometheus
@@ -40,6 +40,8 @@ class Health:
     """The newest raw sample met, on Prometheus's clock."""
     why: str
     detail: Json
+    bad: Mapping[str, float] = field(default_factory=dict)
+    """While the rule's own condition holds: its compared quantities that are bad, by query, from fresh samples."""
 
     def to_json(self) -> Json:
         """Return what is kept as evidence."""
@@ -56,6 +58,8 @@ class Health:
 def refused(rule: FrozenRule, verify: Verify) -> str | None:
     """Given a rule and what the playbook declares, say why no proof is possible, with the remedy, or None."""
     if verify.healthy is None:
+        if rule.declared:
+            return "healthy: is missing; what stands in for a rule proves nothing, declare `healthy:`"
         found: object = prepare(rule.text, rule.recorded)
         if isinstance(found, Refusal):
             return f"alert {rule.name}: {found}"
@@ -120,7 +124,7 @@ def look(
         living = _judge_declared(verify.alive, labels, baseline.get("alive"), (end, now), ask)
         alive = living.value == "true"
         detail["living"] = living.to_json()
-    return Health(healthy, alive, main.why is Why.SERIES_GONE, main.newest, main.why.value, detail)
+    return Health(healthy, alive, main.why is Why.SERIES_GONE, main.newest, main.why.value, detail, main.bad)
 
 
 def healthy_before(prometheus: Prometheus, rule: FrozenRule, labels: Mapping[str, str]) -> bool:

@@ -15,7 +15,7 @@ Recorded = dict[str, tuple[RuleText, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why no rule could be told: `rule_unknown`, `rule_ambiguous` or `blind`."""
+    """Why no rule could be told: `rule_unknown`, `rule_ambiguous`, `needs_declared_proof` or `blind`."""
 
     reason: Reason
     detail: str
@@ -32,6 +32,8 @@ class FrozenRule:
     interval: float
     for_seconds: float
     recorded: Recorded = field(default_factory=dict)
+    declared: bool = False
+    """A playbook's `when:` stands in for a rule; empty where a person's word is all."""
 
     @property
     def text(self) -> RuleText:
@@ -53,6 +55,7 @@ class FrozenRule:
             "interval": self.interval,
             "for": self.for_seconds,
             "recorded": recorded_to_json(self.recorded),
+            "declared": self.declared,
         }
 
     @classmethod
@@ -66,6 +69,8 @@ class FrozenRule:
             interval=float(value["interval"]),
             for_seconds=float(value["for"]),
             recorded=recorded_from_json(value["recorded"]),
+            # a store of before there were stand-ins does not have it
+            declared=value.get("declared", False),
         )
 
 

@@ -12,7 +12,23 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from remediator.guards import cooldown, duplicate, lock, mode, owner, pause, policy, rate, still_firing
+from remediator.guards import (
+    approval,
+    blast_radius,
+    breaker,
+    cooldown,
+    duplicate,
+    lock,
+    mode,
+    monitoring,
+    owner,
+    pause,
+    policy,
+    rate,
+    repeated,
+    still_firing,
+    window,
+)
 from remediator.model import Answer, Facts, Frozen, GuardAnswer, History, Reason
 
 logger = logging.getLogger(__name__)
@@ -28,7 +44,23 @@ class Guard(Protocol):
         ...
 
 
-GUARDS: tuple[Guard, ...] = (pause, owner, duplicate, lock, cooldown, rate, policy, still_firing, mode)
+GUARDS: tuple[Guard, ...] = (
+    pause,
+    window,
+    monitoring,
+    owner,
+    duplicate,
+    lock,
+    breaker,
+    cooldown,
+    rate,
+    repeated,
+    blast_radius,
+    policy,
+    still_firing,
+    approval,
+    mode,
+)
 
 
 def ask_all(

@@ -14,4 +14,5 @@ def check(frozen: Frozen, _facts: Facts, history: History, now: float) -> GuardA
     until = history.last_effect_at + frozen.limits.cooldown
     if now >= until:
         return GuardAnswer(name, Answer.ALLOW, Reason.ALLOWED)
-    return GuardAnswer(name, Answer.HOLD, Reason.COOLDOWN, {"target": str(frozen.target)}, until)
+    detail = {"target": str(frozen.target), "remediation": history.last_effect_by, "seconds": frozen.limits.cooldown}
+    return GuardAnswer(name, Answer.HOLD, Reason.COOLDOWN, detail, until)

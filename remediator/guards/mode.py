@@ -1,4 +1,4 @@
-"""Denies what is not free to act: a playbook in observe, or one that would need an approval."""
+"""Denies what only observes; mode approve is the approval guard's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from remediator.model import Answer, Facts, Frozen, GuardAnswer, History, Mode, 
 name = "mode"
 
 
-def check(frozen: Frozen, _facts: Facts, _history: History, _now: float) -> GuardAnswer:
-    """Allow only mode auto: observe records what would have run, approve cannot be asked for yet."""
-    match frozen.mode:
-        case Mode.AUTO:
-            return GuardAnswer(name, Answer.ALLOW, Reason.ALLOWED)
-        case Mode.APPROVE:
-            return GuardAnswer(name, Answer.DENY, Reason.APPROVAL_MISSING)
-        case Mode.OBSERVE:
-            return GuardAnswer(name, Answer.DENY, Reason.OBSERVE_MODE)
+def check(frozen: Frozen, facts: Facts, _history: History, _now: float) -> GuardAnswer:
+    """Deny mode observe, which records what would have run, and what was frozen in a higher mode than is left to it."""
+    if frozen.mode is Mode.OBSERVE:
+        return GuardAnswer(name, Answer.DENY, Reason.OBSERVE_MODE)
+    if facts.withdrawn:
+        return GuardAnswer(name, Answer.DENY, Reason.PLAYBOOK_CHANGED, {"playbook": frozen.playbook})
+    return GuardAnswer(name, Answer.ALLOW, Reason.ALLOWED)

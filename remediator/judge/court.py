@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from remediator.errors import SourceUnavailable
@@ -16,6 +17,7 @@ from remediator.judge.printer import show
 from remediator.judge.questions import Questions, holds
 from remediator.judge.samples import Samples
 from remediator.judge.tree import Binary, Number
+from remediator.judge.witness import Witness
 
 
 @dataclass(slots=True)
@@ -41,6 +43,23 @@ class Court:
                 return self._every(parts, held)
             case Either(parts=either):
                 return self._either(either, held)
+
+    def bad(self, wanted: Iterable[Witness]) -> dict[str, float]:
+        """Given quantities, return by query the bad value of each that has one, from fresh samples alone.
+
+        The same freshness is asked of them as of a proof: an old value would say what the action could not change.
+        """
+        found: dict[str, float] = {}
+        for witness in wanted:
+            value = witness.value(self.questions.ask(witness.query, witness.flow)) if witness.worse else None
+            if value is None or not math.isfinite(value) or not witness.is_bad(value):
+                continue
+            inputs = inputs_of(witness.leaf.node, witness.flow, self.recorded)
+            if not (
+                self._unfit(witness.leaf, witness.flow, inputs) or self._stale(inputs) or self.samples.dead(inputs)
+            ):
+                found[witness.query] = value
+        return found
 
     def expression(self, case: ExpressionCase, held: Labels) -> Finding:
         """Given a declared expression and the labels to narrow by, find whether it returns something."""

@@ -9,6 +9,8 @@ from remediator.judge.inputs import Recorded, window_ms
 from remediator.judge.refusal import Refusal, RefusalReason, Refused
 from remediator.judge.tree import Binary, Node, selectors, walk
 
+_FILTERS = frozenset({"==", "!=", ">", "<", ">=", "<=", "and", "unless"})
+
 
 def prepare_expression(expr: str, recorded: Recorded) -> ExpressionCase | Refusal:
     """Given a `healthy:` or `alive:` expression, return the case to judge, or why it cannot be judged."""
@@ -23,6 +25,22 @@ def prepare_expression(expr: str, recorded: Recorded) -> ExpressionCase | Refusa
     except Refused as refused:
         return Refusal(refused.refusal.reason, refused.refusal.part, "write an expression over measured series")
     return ExpressionCase(expr, node, used, window_ms(node, used) / 1000)
+
+
+def prepare_quorum(expr: str) -> Refusal | None:
+    """Given an expression that must return something while enough is healthy, say why it cannot tell that, or None."""
+    try:
+        node = read(expr)
+        _returns_nothing_when_ill(node)
+        if not any(_filters(part) for part in walk(node)):
+            raise Refused(RefusalReason.ALWAYS, node)
+    except Refused as refused:
+        return Refusal(refused.refusal.reason, refused.refusal.part, "compare, as in count(up == 1) >= 3")
+    return None
+
+
+def _filters(node: Node) -> bool:
+    return isinstance(node, Binary) and not node.returns_bool and node.op in _FILTERS
 
 
 def _returns_nothing_when_ill(node: Node) -> None:

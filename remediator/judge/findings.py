@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -48,6 +49,8 @@ class Judgement:
     why: Why
     readings: tuple[Reading, ...] = ()
     newest: float | None = None
+    bad: Mapping[str, float] = field(default_factory=dict)
+    """While it is true: each compared quantity, by its query, whose value is bad and rests on fresh samples alone."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what is kept as evidence."""

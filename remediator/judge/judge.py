@@ -5,15 +5,19 @@ Every question of one judgement must be answered for one fixed time; `ask` does 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from remediator.errors import SourceUnavailable
 from remediator.judge.baseline import Baseline, condition_labels
 from remediator.judge.case import Case, ExpressionCase
 from remediator.judge.court import Court
 from remediator.judge.findings import Finding, Judgement
 from remediator.judge.flow import Labels
+from remediator.judge.logic import Truth
 from remediator.judge.questions import Questions
 from remediator.judge.samples import Samples
 from remediator.judge.tree import Ask
+from remediator.judge.witness import witnesses
 
 
 def judge(
@@ -27,7 +31,9 @@ def judge(
     """
     court = _court(case, baseline, (end, now), ask, samples)
     try:
-        return _judgement(court, court.formula(case.formula, condition_labels(case, labels)))
+        finding = court.formula(case.formula, condition_labels(case, labels))
+        bad = court.bad(witnesses(case, labels)) if finding.truth is Truth.TRUE else {}
+        return replace(_judgement(court, finding), bad=bad)
     except SourceUnavailable as error:
         return _judgement(court, court.unavailable(error))
 

@@ -53,6 +53,13 @@ def signs_of(node: Node, recorded: Recorded) -> Signs:
             return dict.fromkeys(below, _BOTH)
 
 
+def worse_way(operator: str) -> int:
+    """Given a comparison's operator, say whether more (+1) or less (-1) of left minus right is worse; 0 for neither."""
+    if operator in (">", ">="):
+        return 1
+    return -1 if operator in ("<", "<=") else 0
+
+
 def _merge(one: Signs, other: Signs) -> Signs:
     return {name: one.get(name, frozenset()) | other.get(name, frozenset()) for name in one.keys() | other.keys()}
 

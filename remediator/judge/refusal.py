@@ -18,6 +18,7 @@ class RefusalReason(StrEnum):
     UNREADABLE = "unreadable"  # not PromQL that we can read
     PRESENCE = "presence"  # fires because something exists; nothing is compared
     NOTHING_MEASURED = "nothing_measured"  # compares constants
+    SILENT = "silent"  # asks which alerts are on: an alert that is silent is no proof
     BOOL = "bool"  # a bool comparison is never empty, so it never says "not any more"
     NESTED = "nested"  # a comparison inside a comparison
     BAND = "band"  # what is worse would look healthy
@@ -39,6 +40,7 @@ _TEXTS: Mapping[RefusalReason, str] = {
     RefusalReason.UNREADABLE: "{part}",
     RefusalReason.PRESENCE: "it fires because `{part}` exists, nothing is compared",
     RefusalReason.NOTHING_MEASURED: "`{part}` compares no series",
+    RefusalReason.SILENT: "`{part}` tells which alerts are on, and one that is silent is no proof",
     RefusalReason.BOOL: "`{part}` is a bool comparison, which always returns something",
     RefusalReason.NESTED: "`{part}` is a comparison inside a comparison",
     RefusalReason.BAND: "`{part}` is a band: what is worse would look healthy",

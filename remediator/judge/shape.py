@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from remediator.judge.case import Case, Either, Every, Formula, Leaf, Proof, leaves
 from remediator.judge.follow import closure, read
 from remediator.judge.inputs import Recorded, window_ms
-from remediator.judge.polarity import Signs, signs_of
+from remediator.judge.polarity import Signs, signs_of, worse_way
 from remediator.judge.refusal import Refusal, RefusalReason, Refused
 from remediator.judge.tree import (
     COMPARISONS,
@@ -29,6 +29,9 @@ from remediator.judge.tree import (
     selectors,
 )
 from remediator.judge.words import AGGREGATIONS, FUNCTIONS
+
+SILENT = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+"""Series that Prometheus makes of its alerts."""
 
 
 def prepare(rule: RuleText, recorded: Recorded) -> Case | Refusal:
@@ -110,12 +113,11 @@ def _same_fault(known: Iterable[Leaf], new: Leaf, recorded: Recorded) -> None:
 def leaf_signs(leaf: Leaf, recorded: Recorded) -> Signs:
     """Given a comparison, return for each selector whether more of it (+1) or less of it (-1) is worse."""
     difference = signs_of(Binary("-", leaf.node.left, leaf.node.right, leaf.node.matching), recorded)
-    if leaf.node.op in (">", ">="):
+    way = worse_way(leaf.node.op)
+    if way > 0:
         return difference
     flipped = {name: frozenset(-sign for sign in found) for name, found in difference.items()}
-    if leaf.node.op in ("<", "<="):
-        return flipped
-    return {name: difference[name] | flipped[name] for name in difference}
+    return flipped if way < 0 else {name: difference[name] | flipped[name] for name in difference}
 
 
 def _leaf(node: Node, steps: tuple[Matching, ...], recorded: Recorded) -> Leaf:
@@ -125,6 +127,8 @@ def _leaf(node: Node, steps: tuple[Matching, ...], recorded: Recorded) -> Leaf:
         raise Refused(RefusalReason.BOOL, node)
     if not selectors(node):
         raise Refused(RefusalReason.NOTHING_MEASURED, node)
+    if silent := [selector for selector in selectors(node) if selector.name in SILENT]:
+        raise Refused(RefusalReason.SILENT, silent[0])
     if node.op == "==" and node.right not in (Number(0.0), Number(1.0)):
         # other than with a flag, leaving the value may mean getting worse
         raise Refused(RefusalReason.BAND, node)

@@ -10,6 +10,10 @@ from selfheal.common.clock import to_rfc3339
 
 HEARTBEAT = "none"
 """The severity of an alert that always fires to show that the way is open: it says that nothing is wrong."""
+_TIMES = frozenset({"until", "asked_at"})
+"""Keys of a guard's detail that hold seconds since the epoch."""
+_COMMON = frozenset({"alertname", "instance", "job", "severity"})
+"""Labels that do not tell two alerts of one rule and instance apart, or are shown beside it."""
 
 
 def word(catalog: Catalog, group: str, value: object) -> str:
@@ -36,10 +40,50 @@ def why(catalog: Catalog, run: Mapping[str, Any]) -> str:
     )
 
 
+def details(catalog: Catalog, found: Mapping[str, Any] | None) -> str:
+    """Given what a guard told besides its reason, return it in words: times as people read them, nothing that is empty.
+
+    A key that has no words stands as it is.
+    """
+    return ", ".join(
+        f"{_said(catalog, f'detail.{key}') or key}: {_detail(key, value)}"
+        for key, value in (found or {}).items()
+        if value not in (None, "", [], {})
+    )
+
+
+def _detail(key: str, value: object) -> str:
+    if key in _TIMES and isinstance(value, int | float):
+        return moment(to_rfc3339(value))
+    return ", ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
+
+
+def would_touch(run: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int]:
+    """Given a remediation of the API, return what it would have touched had it not only observed, and how many more."""
+    for event in run.get("events") or ():
+        detail = event.get("detail") or {}
+        if event.get("to") == "observed" and detail.get("items"):
+            items = list(detail["items"])
+            return items, max(int(detail.get("count", 0)) - len(items), 0)
+    return [], 0
+
+
+def who_answered(event: Mapping[str, Any]) -> str:
+    """Given an event of the API, return the name of whoever decided it; nothing where the program did."""
+    return str((event.get("detail") or {}).get("who") or "")
+
+
 def mode(catalog: Catalog, value: object) -> str:
     """Given a mode of the API, return its words and, as people write it into files, itself."""
     said = word(catalog, "mode", value)
     return said if said in ("", value) else f"{said} ({value})"
+
+
+def where(alert: Mapping[str, Any]) -> str:
+    """Given an alert of the API, return its instance and what tells it from others of its rule there."""
+    labels = alert.get("labels") or {}
+    others = [f"{name}={value}" for name, value in sorted(labels.items()) if name not in _COMMON and value]
+    return " ".join(filter(None, (labels.get("instance", ""), *others)))
 
 
 def is_wrong(alert: Mapping[str, Any]) -> bool:
@@ -49,9 +93,9 @@ def is_wrong(alert: Mapping[str, Any]) -> bool:
 
 
 def proof(catalog: Catalog, body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Given the body of a judgement that was kept as evidence, return its facts in words; nothing for another body."""
+    """Given the body of a judgement or of samples kept as evidence, return its facts in words; nothing for another."""
     if not isinstance(body.get("healthy"), bool):
-        return []
+        return _measured(catalog, body)
     facts = [("healthy", _holds(catalog, body["healthy"], _judgements(body, "rule", "declared")))]
     if body.get("why"):
         facts.append(("judged", word(catalog, "judgement", body["why"])))
@@ -63,7 +107,31 @@ def proof(catalog: Catalog, body: Mapping[str, Any]) -> list[tuple[str, str]]:
     for key in ("end", "last_sample"):
         if isinstance(body.get(key), int | float):
             facts.append((key, moment(to_rfc3339(body[key]))))
-    return [(catalog.say(f"evidence.{key}"), said) for key, said in facts]
+    return [(catalog.say(f"evidence.{key}"), said) for key, said in facts] + _measured(catalog, body)
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """Given a number, return it with so many digits, a large one with the letter of its power of ten."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.{digits}g}{letter}"
+    return f"{value:.{digits}g}"
+
+
+def _measured(catalog: Catalog, body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    samples = body.get("samples")
+    series = samples.get("series") if isinstance(samples, Mapping) else None
+    facts = []
+    for each in series if isinstance(series, list) else []:
+        values = [value for _, value in each.get("points") or ()]
+        if values:
+            low, high, last = figure(min(values)), figure(max(values)), figure(values[-1])
+            said = catalog.say("evidence.values", count=len(values), low=low, high=high, last=last)
+            facts += [
+                (catalog.say("evidence.quantity"), str(each["quantity"])),
+                (catalog.say("evidence.measured"), said),
+            ]
+    return facts
 
 
 def asked(body: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -82,6 +150,21 @@ def _holds(catalog: Catalog, holds: bool, judged: Sequence[Mapping[str, Any]]) -
     if not holds and any(each.get("value") == "unknown" for each in judged):
         return catalog.say("evidence.unknown")
     return catalog.say("evidence.held" if holds else "evidence.failed")
+
+
+def paused(catalog: Catalog, pause: Mapping[str, Any]) -> str:
+    """Given a pause of the API, return what it is about, who made it and why, until when; its file if nobody is named.
+
+    An earlier version tells of a pause of everything without scope or file.
+    """
+    playbook, target = pause.get("playbook"), pause.get("target")
+    key = "page.paused_both" if playbook and target else "page.paused_playbook" if playbook else "page.paused_target"
+    about = catalog.say(key if playbook or target else "page.paused", playbook=playbook, target=target)
+    who = catalog.say("page.paused_by", who=pause["who"] or "?", why=pause["why"] or "-")
+    until = catalog.say("page.paused_until", until=moment(pause["until"])) if pause["until"] else ""
+    hard = catalog.say("page.paused_hard") if pause["hard"] else ""
+    file = catalog.say("page.paused_file", file=pause["file"]) if pause.get("file") and not pause["who"] else ""
+    return " ".join(filter(None, (about, who, until, hard, file)))
 
 
 def item(catalog: Catalog, thing: Mapping[str, Any]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from remediator.model.states import Effect
-from remediator.model.values import Outcome, Plan
+from remediator.model.values import Json, Outcome, Plan
 
 
 class ArgumentType(StrEnum):
@@ -23,6 +23,11 @@ class ArgumentType(StrEnum):
     DURATION = "duration"  # 5s; no template
     NUMBER = "number"  # no template
     SWITCH = "switch"  # true or false; no template
+    UNIT = "unit"  # a unit of systemd that the policy lists; templates allowed, it is a lookup
+    COMMAND = "command"  # a command with run: that the policy names; templates allowed, it is a lookup
+    PARAMETERS = "parameters"  # values for that command, by name; templates allowed in texts
+    URL = "url"  # an address that the policy lists; no template
+    EXPRESSION = "expression"  # PromQL; templates allowed in quoted matcher values
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Context:
     reached: Reached
     announce: Callable[[str], None]
     """Where notify.log writes."""
+    prometheus: Callable[[str], Sequence[tuple[Mapping[str, str], float]]] | None = None
+    """Asks the configured Prometheus one expression; None where there is none to ask."""
 
 
 class Action(Protocol):
@@ -67,6 +74,18 @@ class Action(Protocol):
         ...
 
 
+@runtime_checkable
+class Reversible(Action, Protocol):
+    """An action that can take back what it did; only such a one may be in a step with `undo: true`."""
+
+    def undo(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        """Given the stored plan and what `run` did of it, take exactly that back. Raise as `run` does.
+
+        It may be begun again after a crash only where the action is idempotent: then so must this be.
+        """
+        ...
+
+
 class Dispatch(Protocol):
     """Where an action runs: here, or later on another host's agent."""
 
@@ -76,6 +95,14 @@ class Dispatch(Protocol):
 
     def run(self, host: str, action: str, plan: Plan, timeout: float) -> Outcome:
         """Do it on `host`."""
+        ...
+
+    def undo(self, host: str, action: str, plan: Plan, outcome: Outcome, timeout: float) -> Outcome:
+        """Take it back on `host`."""
+        ...
+
+    def probe(self, host: str, name: str, arguments: Mapping[str, Any], timeout: float) -> Json:
+        """Return what a probe sees on `host`; it only reads."""
         ...
 
 

@@ -88,6 +88,17 @@ class Answer(StrEnum):
     DENY = "deny"
 
 
+class ApprovalState(StrEnum):
+    """What became of one request to a person."""
+
+    OPEN = "open"  # nobody has answered yet
+    GRANTED = "granted"  # a person said yes; the guards are asked again
+    USED = "used"  # its plan was begun
+    REFUSED = "refused"  # a person said no
+    EXPIRED = "expired"  # nothing began while it was valid
+    VOID = "void"  # the plan changed, or what asked for it ended otherwise
+
+
 class Effect(StrEnum):
     """What an action does to the host."""
 
@@ -101,8 +112,15 @@ class Reason(StrEnum):
 
     ALLOWED = "allowed"  # every guard agreed
     PAUSED = "paused"  # somebody paused remediation
+    WINDOW = "window"  # a maintenance window is open
+    BLAST_RADIUS = "blast_radius"  # as much of the group as allowed is in flight or was touched lately
+    QUORUM = "quorum"  # not enough of the group is healthy
     OBSERVE_MODE = "observe_mode"  # the playbook, or highest_mode, only observes
-    APPROVAL_MISSING = "approval_missing"  # mode approve, which cannot be asked for yet
+    APPROVAL_MISSING = "approval_missing"  # mode approve, in a store of before approvals could be asked for
+    APPROVAL_NEEDED = "approval_needed"  # a person is asked, and has not answered yet
+    APPROVAL_EXPIRED = "approval_expired"  # nobody answered, or nothing could begin, while the request was valid
+    APPROVAL_REFUSED = "approval_refused"  # a person said no
+    PLAYBOOK_CHANGED = "playbook_changed"  # not what approval was asked for, or it may not go so far any more
     NOT_OUR_HOST = "not_our_host"  # the alert's instance maps to no configured host, or to several
     UNKNOWN_TO_PROMETHEUS = "unknown_to_prometheus"  # Prometheus never had this alert
     LABELS_DIFFER = "labels_differ"  # the alert is active there, with other labels
@@ -116,7 +134,12 @@ class Reason(StrEnum):
     BLIND = "blind"  # Prometheus or Alertmanager does not answer
     HOLD_EXPIRED = "hold_expired"  # held longer than hold_at_most
     CLOCK_JUMPED = "clock_jumped"  # the wall clock jumped; one fresh scrape is awaited
+    MONITORING_BROKEN = "monitoring_broken"  # what tells of alerts cannot be trusted now
+    BREAKER_OPEN = "breaker_open"  # too many remediations failed lately
+    ROOT_CAUSE = "root_cause"  # healed again and again: people must find the cause
+    DATASOURCE = "datasource"  # tells that a data source failed, not what is measured
     GUARD_FAILED = "guard_failed"  # a guard erred, which denies
+    MONITORING_STOPPED = "monitoring_stopped"  # a person stopped monitoring: alerts are only stored
     NO_PLAYBOOK = "no_playbook"  # no playbook matches
     HUMAN_ONLY = "human_only"  # marked playbook: none; people answer it
     MALFORMED = "malformed"  # the alert could not be read
@@ -124,6 +147,7 @@ class Reason(StrEnum):
     POLICY = "policy"  # this host's policy does not permit it
     ACTION_CHANGED = "action_changed"  # the action has another version than the one frozen
     RULE_UNKNOWN = "rule_unknown"  # Prometheus has no such rule
+    NEEDS_DECLARED_PROOF = "needs_declared_proof"  # Prometheus has no such rule and the playbook declares no proof
     RULE_AMBIGUOUS = "rule_ambiguous"  # several rules could have fired it
     RULE_CHANGED = "rule_changed"  # the rule changed between effect and proof
     RULE_REFUSED = "rule_refused"  # the rule's shape cannot be judged and no healthy: is declared
@@ -145,6 +169,9 @@ class Reason(StrEnum):
     SETTLED_NOT_DONE = "settled_not_done"  # a person says it did not
     GIVEN_UP = "given_up"  # a person gave it up
     UNDONE = "undone"  # taken back
+    UNDO_FAILED = "undo_failed"  # what was done could not be taken back
+    HEALED_ALREADY = "healed_already"  # a step marked unless_healed is not needed any more
+    NOT_JUDGED = "not_judged"  # whether a step marked unless_healed is still needed cannot be told
 
 
 PASSING = frozenset(
@@ -154,11 +181,17 @@ PASSING = frozenset(
         Reason.BLIND,
         Reason.HOLD_EXPIRED,
         Reason.PAUSED,
+        Reason.MONITORING_STOPPED,
+        Reason.WINDOW,
+        Reason.BLAST_RADIUS,
+        Reason.QUORUM,
         Reason.LOCKED,
         Reason.CLOCK_JUMPED,
         # a value that hovers at its threshold, or a process that had just calmed down, may be sick again at once
         Reason.SELF_RESOLVED,
         Reason.NOTHING_TO_DO,
+        # whoever comes to look an hour later must find a request, not one that ended unseen
+        Reason.APPROVAL_EXPIRED,
     }
 )
 """Reasons of a skip after which an occurrence that is still open is decided again."""

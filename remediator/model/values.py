@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from remediator.model.states import Answer, Effect, Mode, Reason, State, StepState, Verdict
+from remediator.model.breaker import Breaker
+from remediator.model.monitoring import Monitoring
+from remediator.model.states import Answer, ApprovalState, Effect, Mode, Reason, State, StepState, Verdict
 
 Json = dict[str, Any]
+CLOCK_SET = 30.0
+"""Seconds by which a time may lie ahead of the clock before that means that the clock was set back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,20 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class BlastRadius:
+    """How much of the alert's group may be in flight, or touched within `window` seconds, at the same time."""
+
+    by: tuple[str, ...]
+    """Labels of the alert; those with the same values are one group."""
+    percent: int | None = None
+    """Of the targets that Prometheus scrapes in the group, rounded down; None where `count` says it."""
+    count: int | None = None
+    window: float = 3_600.0
+    quorum: str | None = None
+    """An expression that returns something while enough of the group is healthy; may still hold templates."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How often and how widely a playbook may act."""
 
@@ -59,6 +77,7 @@ class Limits:
     """`host` (default) or `target`."""
     hold_at_most: float = 900.0
     attempts: int = 3
+    blast_radius: BlastRadius | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +95,10 @@ class Trigger:
     """What starts a playbook."""
 
     alert: str
+    """Empty where no alert does."""
     match: tuple[Matcher, ...] = ()
+    manual: bool = False
+    """A person, and nothing else unless an alert is named too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +111,20 @@ class Step:
     always: bool = False
     on_failure: str = "stop"
     """`stop` or `continue`."""
+    unless_healed: bool = False
+    """It waits for fresh samples and begins only if the condition is judged to hold still."""
+    undo: bool = False
+    """What it did is taken back when a later step fails or the verdict is worse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One probe of `diagnose:`, run before the first effect and kept; arguments may still hold templates."""
+
+    probe: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float = 10.0
+    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +156,9 @@ class Playbook:
     """SHA-256 of the canonical content: another digest is another playbook."""
     source: str = ""
     """The file it came from, for messages."""
+    when: str | None = None
+    """Returns something while it is needed, where no rule of Prometheus says so; may still hold templates."""
+    diagnose: tuple[Diagnosis, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +173,8 @@ class FrozenStep:
     timeout: float
     always: bool = False
     on_failure: str = "stop"
+    unless_healed: bool = False
+    undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +197,12 @@ class Frozen:
     verify: Verify | None
     """Rendered; None where proof is not asked."""
     otherwise: tuple[str, ...] = ()
+    when: str | None = None
+    """Rendered; stands in for a rule where Prometheus has none."""
+    manual: bool = False
+    """Asked for by a person, not by an alert."""
+    diagnose: tuple[Diagnosis, ...] = ()
+    """Rendered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +224,19 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a pause is about; empty is any, so that without both it is everything."""
+
+    playbook: str = ""
+    target: str = ""
+    """As it is printed, `host/kind:name`."""
+
+    def covers(self, playbook: str, target: str) -> bool:
+        """Say whether it is about this playbook on this target."""
+        return self.playbook in ("", playbook) and self.target in ("", target)
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A pause in force."""
 
@@ -184,6 +244,43 @@ class Pause:
     why: str
     until: float | None
     hard: bool = False
+    scope: Scope = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A maintenance window as configured: it opens at each time of `cron` in `timezone` and lasts `span` seconds."""
+
+    name: str
+    cron: str
+    span: float
+    timezone: str
+    why: str = ""
+    playbooks: tuple[str, ...] = ()
+    """Patterns of names (`*`, `?`, `[…]`); empty is every playbook."""
+    targets: tuple[str, ...] = ()
+    """Patterns of targets as they are printed; empty is every target."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWindow:
+    """A maintenance window that is open now."""
+
+    name: str
+    why: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What Prometheus said just now of the group that a blast radius is about."""
+
+    size: int | None
+    """Its targets that are scraped, healthy or not; None where a count is declared, or nobody answers."""
+    quorum: bool | None
+    """Whether the quorum's expression returned something; None where none is declared, or nobody answers."""
+    blind: bool = False
+    """No usable answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +299,19 @@ class Facts:
     policy_refusal: str | None
     held_since: float | None = None
     clock_jumped: bool = False
+    plan_hash: str | None = None
+    """What an approval is bound to; None where there is no plan with something to do."""
+    approval_valid_for: float = 1_800.0
+    """Seconds."""
+    digest_in_force: str | None = None
+    """Of the playbook of this name as it was last read; None where there is none any more."""
+    withdrawn: bool = False
+    """Whether that playbook may not go as far any more as what is frozen would, or is gone."""
+    window: OpenWindow | None = None
+    """The maintenance window that holds this playbook on this target; of several the one that ends last."""
+    group: Group | None = None
+    """None where the playbook has no blast radius, or nothing was asked because the alert does not fire."""
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +326,36 @@ class RateUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """Another target of the group that a blast radius is about: in flight, or touched within its window."""
+
+    target: str
+    leaves_at: float | None
+    """When it counts no more; None while it is in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One request to a person, for exactly one plan; answered once."""
+
+    id: int
+    remediation_id: int
+    plan_hash: str
+    state: ApprovalState
+    requested_at: float
+    expires_at: float
+    decided_at: float | None = None
+    who: str | None = None
+    why: str | None = None
+    how: str | None = None
+    """By which way the answer came: `cli`, `api` or `link`."""
+
+    def is_over(self, now: float) -> bool:
+        """Say whether its time is over, or nobody can tell: the clock was set back to before it was asked for."""
+        return not self.requested_at - CLOCK_SET <= now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What the store knows, read inside the writer's transaction."""
 
@@ -227,6 +367,16 @@ class History:
     rates: tuple[RateUse, ...] = ()
     attempts: int = 0
     """Remediations of this occurrence that stored an intent."""
+    approval: Approval | None = None
+    """The newest request of this remediation."""
+    touched: tuple[Touched, ...] = ()
+    """Other targets of the group; empty where the playbook has no blast radius."""
+    last_effect_by: int | None = None
+    """The remediation of `last_effect_at`."""
+    breakers: tuple[Breaker, ...] = ()
+    """Those over this remediation that are not closed; one that it tries itself is not among them."""
+    healed: RateUse | None = None
+    """How often this playbook healed this target, of how often it may; None where nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +423,18 @@ class Occurrence:
     fate: str | None
     reason: Reason | None
     remediation_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One remediation of an occurrence, in short: for the ladder."""
+
+    playbook: str
+    acted: bool
+    """It stored an intent."""
+    state: State
+    reason: Reason | None
+    created_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,16 @@ MESSAGES = {
 }
 """What a move into each state is called; a test says that none is missing."""
 
-OTHER = {"fate": "alert decided", "step": "step recorded", "paused": "paused", "resumed": "resumed"}
+OTHER = {
+    "fate": "alert decided",
+    "step": "step recorded",
+    "paused": "paused",
+    "resumed": "resumed",
+    "refused": "effect refused",
+    "approval": "approval",
+    "manual": "remediation asked for by a person",
+}
+HANDED_OVER = "handed_over"
 LOUD = frozenset({"unknown", "ineffective", "failed"})
 """States that a person should look at; the moves into them are counted as selfheal_remediations_ended_total."""
 
@@ -38,6 +47,9 @@ def tell(event: Event, remediation: Remediation | None) -> None:
     new = event.new or ""
     message = MESSAGES.get(new, "remediation moved") if event.kind == "moved" else OTHER.get(event.kind, "event")
     level = logging.WARNING if event.kind == "moved" and new in LOUD else logging.INFO
+    if event.kind == "fate" and new == HANDED_OVER:
+        # counted as a decision, like every fate
+        message, level = "alert handed over to people", logging.ERROR
     logger.log(level, message, extra=_fields(event, remediation))
 
 

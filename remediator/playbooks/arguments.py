@@ -5,13 +5,13 @@ Types and what belongs together are the action's own to say; which templates are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from remediator.actions import problems
 from remediator.actions.arguments import TEMPLATED
-from remediator.model import Action, Alert
-from remediator.playbooks.templates import TemplateRefused, parse, render
+from remediator.model import Action, Alert, ArgumentType
+from remediator.playbooks.templates import TemplateRefused, parse, parse_expression, render, render_expression
 
 
 def argument_faults(action: Action, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -19,12 +19,21 @@ def argument_faults(action: Action, arguments: Mapping[str, Any]) -> Iterator[tu
     for problem in problems(action, arguments):
         yield problem.path, problem.what, problem.remedy
     for name, value in arguments.items():
-        if name in action.arguments and action.arguments[name].type in TEMPLATED and isinstance(value, str):
+        kind = action.arguments[name].type if name in action.arguments else None
+        for text in _texts(kind, value):
             try:
-                parse(value)
+                (parse_expression if kind is ArgumentType.EXPRESSION else parse)(text)
             except ValueError as error:
                 what, _, remedy = str(error).partition("; ")
                 yield name, what, remedy
+
+
+def _texts(kind: ArgumentType | None, value: Any) -> list[str]:
+    """Return the texts of an argument in which templates may stand."""
+    if kind is ArgumentType.PARAMETERS and isinstance(value, dict):
+        return [text for text in value.values() if isinstance(text, str)]
+    templated = kind in TEMPLATED or kind is ArgumentType.EXPRESSION
+    return [value] if templated and isinstance(value, str) else []
 
 
 def render_arguments(action: Action, arguments: Mapping[str, Any], alert: Alert, at: str) -> dict[str, Any]:
@@ -35,9 +44,17 @@ def render_arguments(action: Action, arguments: Mapping[str, Any], alert: Alert,
     """
     rendered: dict[str, Any] = {}
     for name, value in arguments.items():
-        templated = isinstance(value, str) and action.arguments[name].type in TEMPLATED
         try:
-            rendered[name] = render(value, alert) if templated else value
+            rendered[name] = _rendered(action.arguments[name].type, value, alert)
         except TemplateRefused as refusal:
             raise TemplateRefused(f"{at}.{name}: {refusal.detail}") from refusal
     return rendered
+
+
+def _rendered(kind: ArgumentType, value: Any, alert: Alert) -> Any:
+    if not _texts(kind, value):
+        return value
+    fill: Callable[[str, Alert], str] = render_expression if kind is ArgumentType.EXPRESSION else render
+    if isinstance(value, dict):
+        return {name: fill(text, alert) if isinstance(text, str) else text for name, text in value.items()}
+    return fill(value, alert)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from remediator.actions import ACTIONS
-from remediator.model import Action, Limits, Mode, Playbook, Step, Trigger, Verify
+from remediator.model import Action, BlastRadius, Diagnosis, Limits, Mode, Playbook, Reversible, Step, Trigger, Verify
 from remediator.playbooks.arguments import argument_faults
+from remediator.playbooks.diagnoses import diagnosis_faults
 from remediator.playbooks.written import PlaybookFile, WrittenLimits
 from selfheal.common.documents import read_as, read_yaml
 from selfheal.common.problems import ConfigError, Problem
@@ -53,7 +54,8 @@ def load_playbook(
     """Given one playbook file, return the playbook. Raise ConfigError as `load_playbooks` does."""
     document = read_yaml(path)
     # asked of what was written, so that a fault elsewhere does not hide those of the steps
-    faults = [Problem(str(path), at, what, remedy) for at, what, remedy in _step_faults(document, actions)]
+    found = (*_step_faults(document, actions), *diagnosis_faults(document))
+    faults = [Problem(str(path), at, what, remedy) for at, what, remedy in found]
     try:
         written = read_as(PlaybookFile, document, str(path))
     except ConfigError as error:
@@ -76,22 +78,37 @@ def _step_faults(document: Any, actions: Mapping[str, Action]) -> Iterator[tuple
         elif isinstance(arguments, dict):
             for name, what, remedy in argument_faults(action, arguments):
                 yield f"steps[{index}].with" + (f".{name}" if name else ""), what, remedy
+        if action is not None and step.get("undo") is True and not isinstance(action, Reversible):
+            yield f"steps[{index}].undo", f"{action.name} cannot take back what it did", "remove undo"
+        if step.get("unless_healed") is True and step.get("always") is True:
+            what = "cannot stand beside always: what must run in any case is not asked about"
+            yield f"steps[{index}].unless_healed", what, "remove one of the two"
 
 
 def _playbook(written: PlaybookFile, source: str, defaults: Limits) -> Playbook:
     content: dict[str, Any] = {
         "name": written.playbook,
         "title": _titles(written),
-        "trigger": Trigger(written.trigger.alert, tuple(written.trigger.match)),
+        "trigger": Trigger(written.trigger.alert or "", tuple(written.trigger.match), written.trigger.manual),
         "mode": Mode(written.mode),
         "target": dict(written.target),
         "limits": _limits(written.limits, defaults),
         "steps": tuple(
-            Step(step.action, dict(step.arguments), step.timeout, step.always, step.on_failure)
+            Step(
+                step.action,
+                dict(step.arguments),
+                step.timeout,
+                step.always,
+                step.on_failure,
+                step.unless_healed,
+                step.undo,
+            )
             for step in written.steps
         ),
         "verify": None if written.verify is None else Verify(**written.verify.model_dump()),
         "otherwise": tuple(written.otherwise),
+        "when": written.when,
+        "diagnose": tuple(Diagnosis(each.probe, dict(each.arguments), each.timeout) for each in written.diagnose),
     }
     canonical = Playbook(**content, digest="")
     text = json.dumps(asdict(canonical), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -108,6 +125,11 @@ def _limits(written: WrittenLimits, defaults: Limits) -> Limits:
     given = {key: value for key, value in written.model_dump().items() if value is not None}
     if "rate" in given:
         given["rate"] = tuple(written.rate or ())
+    if written.blast_radius is not None:
+        radius = written.blast_radius
+        percent, count = radius.most
+        labels = tuple(dict.fromkeys(radius.by))
+        given["blast_radius"] = BlastRadius(labels, percent, count, radius.window, radius.quorum)
     return Limits(**({key: getattr(defaults, key) for key in Limits.__slots__} | given))
 
 

@@ -7,9 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from remediator.model import Action, Alert, Frozen, FrozenStep, Matcher, Mode, Playbook, Rate, Step, Target, Verify
+from remediator.model import (
+    Action,
+    Alert,
+    Frozen,
+    FrozenStep,
+    Limits,
+    Matcher,
+    Mode,
+    Playbook,
+    Rate,
+    Step,
+    Target,
+    Verify,
+)
 from remediator.playbooks.arguments import render_arguments
-from remediator.playbooks.templates import TemplateRefused, render, render_expression
+from remediator.playbooks.diagnoses import rendered
+from remediator.playbooks.templates import Reference, TemplateRefused, render, render_expression, value_of
 
 _CLIMB = (Mode.OBSERVE, Mode.APPROVE, Mode.AUTO)
 _LONGEST_SEARCHED = 4096
@@ -39,7 +53,7 @@ def choose(playbooks: Sequence[Playbook], alert: Alert) -> Playbook | None:
 
 def matches(playbook: Playbook, labels: Mapping[str, str]) -> bool:
     """Say whether the playbook's trigger fits an alert with these labels."""
-    if playbook.trigger.alert != labels.get("alertname"):
+    if not playbook.trigger.alert or playbook.trigger.alert != labels.get("alertname"):
         return False
     return all(matches_one(matcher, labels.get(matcher.label, "")) for matcher in playbook.trigger.match)
 
@@ -70,19 +84,32 @@ def freeze(playbook: Playbook, alert: Alert, site: Site) -> Frozen:
     return Frozen(
         playbook=playbook.name,
         digest=playbook.digest,
-        mode=min(playbook.mode, site.highest_mode, key=_CLIMB.index),
+        mode=_mode(playbook, site),
         target=target,
         lock_key=f"host/{target.host}" if playbook.limits.lock == "host" else f"target/{target}",
         labels=dict(alert.labels),
         starts_at=alert.starts_at,
         fingerprint=alert.fingerprint,
         generator_url=alert.generator_url,
-        limits=playbook.limits,
+        limits=_limits(playbook.limits, alert),
         host_rates=site.host_rates,
         steps=tuple(_step(index, step, alert, site.actions) for index, step in enumerate(playbook.steps)),
         verify=_verify(playbook, alert),
         otherwise=playbook.otherwise,
+        when=_expression("when", playbook.when, alert),
+        diagnose=rendered(playbook, alert) if playbook.diagnose else (),
     )
+
+
+def withdrawn(playbook: Playbook | None, frozen: Frozen, site: Site) -> bool:
+    """Say whether the playbook in force (None: it is gone) may not go as far as what was frozen of it once."""
+    if playbook is None:
+        return True
+    return _CLIMB.index(_mode(playbook, site)) < _CLIMB.index(frozen.mode)
+
+
+def _mode(playbook: Playbook, site: Site) -> Mode:
+    return min(playbook.mode, site.highest_mode, key=_CLIMB.index)
 
 
 def _target(playbook: Playbook, alert: Alert, site: Site) -> Target:
@@ -111,17 +138,36 @@ def _step(index: int, step: Step, alert: Alert, actions: Mapping[str, Action]) -
         timeout=step.timeout,
         always=step.always,
         on_failure=step.on_failure,
+        unless_healed=step.unless_healed,
+        undo=step.undo,
     )
+
+
+def _limits(limits: Limits, alert: Alert) -> Limits:
+    """A label that names the group must be there: without it the group would be another one, or everything."""
+    radius = limits.blast_radius
+    if radius is None:
+        return limits
+    try:
+        for label in radius.by:
+            value_of(Reference("labels", label), alert)
+        quorum = None if radius.quorum is None else render_expression(radius.quorum, alert)
+    except TemplateRefused as refusal:
+        raise TemplateRefused(f"limits.blast_radius: {refusal.detail}") from refusal
+    return replace(limits, blast_radius=replace(radius, quorum=quorum))
 
 
 def _verify(playbook: Playbook, alert: Alert) -> Verify | None:
     verify = playbook.verify
     if verify is None:
         return None
-    told = {}
-    for key, text in (("healthy", verify.healthy), ("alive", verify.alive)):
-        try:
-            told[key] = None if text is None else render_expression(text, alert)
-        except TemplateRefused as refusal:
-            raise TemplateRefused(f"verify.{key}: {refusal.detail}") from refusal
-    return replace(verify, healthy=told["healthy"], alive=told["alive"])
+    healthy = _expression("verify.healthy", verify.healthy, alert)
+    alive = _expression("verify.alive", verify.alive, alert)
+    return replace(verify, healthy=healthy, alive=alive)
+
+
+def _expression(at: str, text: str | None, alert: Alert) -> str | None:
+    try:
+        return None if text is None else render_expression(text, alert)
+    except TemplateRefused as refusal:
+        raise TemplateRefused(f"{at}: {refusal.detail}") from refusal

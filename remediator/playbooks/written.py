@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from remediator.model import Matcher, Mode, Step, Verify
+from remediator.model import BlastRadius, Diagnosis, Matcher, Mode, Step, Verify
 from remediator.playbooks.templates import LONGEST_VALUE, has_template, parse, parse_expression
 from remediator.rates import RateText
 from selfheal.common.documents import Duration, Section, key_paths, kind_of, told
@@ -18,6 +18,9 @@ from selfheal.common.documents import Duration, Section, key_paths, kind_of, tol
 MOST_STEPS = 20
 LONGEST_TIMEOUT = 3_600.0
 """Seconds that one step may take."""
+LONGEST_PROBE = 60.0
+"""Seconds that one probe of `diagnose:` may take."""
+MOST_PROBES = 10
 LONGEST_EXPRESSION = 4_096
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -129,6 +132,12 @@ def _timeout(value: float) -> float:
     return value
 
 
+def _probe_timeout(value: float) -> float:
+    if not 0 < value <= LONGEST_PROBE:
+        told("must be longer than 0s and at most 1m", "write for example 10s")
+    return value
+
+
 def _expression(value: str) -> str:
     if not value.strip() or len(value) > LONGEST_EXPRESSION:
         told(f"must be an expression of 1 to {LONGEST_EXPRESSION} characters", "write PromQL")
@@ -151,8 +160,54 @@ def _none_or_mapping(value: Any) -> Any:
 class WrittenTrigger(Section):
     """What starts it."""
 
-    alert: Annotated[str, AfterValidator(_alert_name)]
+    alert: Annotated[str, AfterValidator(_alert_name)] | None = None
     match: list[Annotated[Any, BeforeValidator(_matcher)]] = Field(default_factory=list)
+    manual: bool = False
+
+    @model_validator(mode="after")
+    def _something_starts_it(self) -> WrittenTrigger:
+        if self.alert is None and not self.manual:
+            told("names nothing that starts it", "write {alert: NAME} or {manual: true}")
+        if self.alert is None and self.match:
+            told("match is for alerts, and none is named", "add alert or remove match")
+        return self
+
+
+def _group_label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        told(f"{value[:80]!r} is no label name", "name labels of the alert, for example [job]")
+    return value
+
+
+def _most(value: Any) -> tuple[int | None, int | None]:
+    """Return (percent, count) of what is written as `20%` or `3`."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return None, value
+    found = re.fullmatch(r"([1-9][0-9]?|100)%", value.strip()) if isinstance(value, str) else None
+    if found is None:
+        shown = repr(value) if isinstance(value, str | int) and len(str(value)) <= 40 else kind_of(value)
+        told(f"must be a share or a count, not {shown}", "write whole per cent, for example 20%, or a number from 1 on")
+    return int(found[1]), None
+
+
+def _quorum(value: str) -> str:
+    # promql-parser is only loaded for a playbook that has one
+    from remediator.judge.declared import prepare_quorum
+
+    refusal = prepare_quorum(_expression(value))
+    if refusal is not None:
+        what, _, remedy = str(refusal).rpartition("; ")
+        told(what, remedy)
+    return value
+
+
+class WrittenBlastRadius(Section):
+    """How much of a group may be touched together."""
+
+    by: list[Annotated[str, AfterValidator(_group_label)]] = Field(min_length=1)
+    most: Annotated[Any, BeforeValidator(_most)] = Field(alias="max")
+    window: Duration = BlastRadius(()).window
+    quorum: Annotated[str, AfterValidator(_quorum)] | None = None
 
 
 class WrittenLimits(Section):
@@ -163,6 +218,7 @@ class WrittenLimits(Section):
     lock: Annotated[str, AfterValidator(_lock)] | None = None
     hold_at_most: Duration | None = None
     attempts: int | None = Field(default=None, ge=1, le=100)
+    blast_radius: WrittenBlastRadius | None = None
 
 
 class WrittenStep(Section):
@@ -173,6 +229,16 @@ class WrittenStep(Section):
     timeout: Annotated[Duration, AfterValidator(_timeout)] = Step("", {}).timeout
     always: bool = False
     on_failure: Annotated[str, AfterValidator(_on_failure)] = "stop"
+    unless_healed: bool = False
+    undo: bool = False
+
+
+class WrittenDiagnosis(Section):
+    """One probe that is run before the first effect and kept."""
+
+    probe: str
+    arguments: dict[str, Any] = Field(default_factory=dict, alias="with")
+    timeout: Annotated[Duration, AfterValidator(_probe_timeout)] = Diagnosis("").timeout
 
 
 class WrittenVerify(Section):
@@ -200,9 +266,21 @@ class PlaybookFile(Section):
     mode: Annotated[str, AfterValidator(_mode)] = Mode.OBSERVE.value
     target: Annotated[dict[str, Annotated[str, AfterValidator(_target_value)]], AfterValidator(_target)]
     limits: WrittenLimits = WrittenLimits()
+    diagnose: list[WrittenDiagnosis] = Field(default_factory=list, max_length=MOST_PROBES)
     steps: list[WrittenStep] = Field(min_length=1, max_length=MOST_STEPS)
     verify: Annotated[WrittenVerify | None, BeforeValidator(_none_or_mapping)]
     otherwise: list[Annotated[str, AfterValidator(_playbook_name)]] = Field(default_factory=list)
+    when: Annotated[str, AfterValidator(_expression)] | None = None
+
+    @model_validator(mode="after")
+    def _can_prove_something(self) -> PlaybookFile:
+        if self.trigger.alert is not None or self.verify is None:
+            return self
+        if self.verify.healthy is None:
+            told("no alert is named whose rule could prove it", "add verify.healthy, or write verify: none")
+        if self.verify.watch > 0 and self.when is None:
+            told("nothing could tell that it came back while it is watched", "add when, or remove verify.watch")
+        return self
 
 
 KEYS = key_paths(PlaybookFile)

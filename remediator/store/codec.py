@@ -23,7 +23,7 @@ Convert = Callable[[Any], Any]
 
 def encode(value: object) -> str:
     """Given a frozen dataclass, return it as JSON text."""
-    return to_text(_writer(type(value))(value))
+    return to_text(_to_plain(value))
 
 
 def decode(kind: type[T], text: str) -> T:
@@ -39,12 +39,15 @@ def decode_frozen(text: str) -> Frozen:
 
 
 def _to_plain(value: Any) -> Any:
-    return _writer(type(value))(value)
+    kind: Any = type(value)
+    return _writer(kind)(value)
 
 
 @cache
-def _writer(kind: type) -> Convert:
+def _writer(kind: Hashable) -> Convert:
     """Given the type of a value, return what turns such a value into plain JSON."""
+    if not isinstance(kind, type):
+        return _same
     if issubclass(kind, Enum):
         return lambda value: value.value
     if dataclasses.is_dataclass(kind):

@@ -6,10 +6,11 @@ import json
 import sqlite3
 
 from remediator.model import Event, Json, Reason
-from remediator.store.rows import Rows, to_text
+from remediator.store.audit import AuditReads, AuditWrites
+from remediator.store.chain import PRUNED, detail_text
 
 
-class EventReads(Rows):
+class EventReads(AuditReads):
     """Reading events."""
 
     def events_after(self, cursor_id: int, limit: int) -> list[Event]:
@@ -22,7 +23,7 @@ class EventReads(Rows):
         return 0 if row is None else int(row["event_id"])
 
 
-class EventWrites(EventReads):
+class EventWrites(EventReads, AuditWrites):
     """Writing events."""
 
     def add_event(
@@ -37,18 +38,36 @@ class EventWrites(EventReads):
         reason: Reason | None = None,
         detail: Json | None = None,
     ) -> int:
-        """Append an event and return its id."""
-        return self._insert(
-            "add_event",
-            at=now,
-            remediation_id=remediation_id,
-            occurrence_id=occurrence_id,
-            kind=kind,
-            old=old,
-            new=new,
-            reason=reason,
-            detail=to_text(detail or {}),
+        """Append an event to the chain and return its id."""
+        return self._append(
+            {
+                "at": float(now),
+                "remediation_id": remediation_id,
+                "occurrence_id": occurrence_id,
+                "kind": kind,
+                "old": old,
+                "new": new,
+                "reason": reason,
+                "detail": detail_text(detail or {}),
+            }
         )
+
+    def record_act(
+        self, act: str, who: str, now: float, *, remediation_id: int | None = None, detail: Json | None = None
+    ) -> int:
+        """Append what somebody did besides moves, such as `paused` or `approved`, and return the event's id."""
+        return self.add_event(act, now, remediation_id=remediation_id, detail={**(detail or {}), "who": who})
+
+    def prune_events(self, before: float, limit: int) -> int:
+        """Forget up to `limit` of the oldest events, as far as all are older than `before`; return how many went.
+
+        The chain goes on behind an anchor, and an event of its own says what went.
+        """
+        count, through = self._prune(before, limit)
+        if through is not None:
+            detail = {"events": count, "through": through.id, "hash": through.hash.hex()}
+            self.add_event(PRUNED, self._clock.now(), detail=detail)
+        return count
 
     def set_cursor(self, channel: str, id: int) -> None:
         """Remember that `channel` has read up to event `id`."""

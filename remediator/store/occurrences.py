@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from remediator.model import Alert, Occurrence, Reason
+from remediator.model import Alert, Json, Occurrence, Reason, State, Try
 from remediator.store.events import EventReads, EventWrites
 from remediator.store.rows import plain, to_text
 from remediator.store.work import WorkReads, WorkWrites
@@ -27,10 +27,36 @@ class OccurrenceReads(EventReads, WorkReads):
         """Return up to `limit` (-1: all) open occurrences with ids above `after`, the oldest first."""
         return [occurrence_of(row) for row in self._all("open_occurrences", after=after, limit=limit)]
 
+    def open_occurrence_of(self, fingerprint: str) -> Occurrence | None:
+        """Return the open occurrence of `fingerprint`, or None if none is open."""
+        row = self._one("open_occurrence_of", fingerprint=plain(fingerprint))
+        return None if row is None else occurrence_of(row)
+
     def attempts(self, occurrence_id: int) -> int:
         """Return how many remediations of the occurrence stored an intent."""
         row = self._one("attempts", occurrence_id=occurrence_id)
         return 0 if row is None else int(row["attempts"])
+
+    def tries(self, occurrence_id: int) -> list[Try]:
+        """Return what was tried for the occurrence since an effect was begun for it first, the oldest first.
+
+        What came before led to nothing, and may be thousands: an alert that stays on is decided again and again.
+        """
+        return [_try_of(row) for row in self._all("tries", occurrence_id=occurrence_id)]
+
+    def newest_tries(self, occurrence_id: int, limit: int) -> list[Try]:
+        """Return up to `limit` of what was tried last for the occurrence, the newest first."""
+        return [_try_of(row) for row in self._all("newest_tries", occurrence_id=occurrence_id, limit=limit)]
+
+    def alert_standing(self, alertname: str) -> tuple[int, bool]:
+        """Return the newest id of all occurrences (0 without any), and whether one of this alert is open."""
+        row = self._one("alert_standing", alertname=plain(alertname))
+        return (0, False) if row is None else (int(row["id"]), bool(row["is_open"]))
+
+    def occurrence_of(self, alertname: str, after: int) -> Occurrence | None:
+        """Return the first occurrence of this alert with an id above `after`, or None."""
+        row = self._one("occurrence_after", alertname=plain(alertname), after=after)
+        return None if row is None else occurrence_of(row)
 
 
 class OccurrenceWrites(OccurrenceReads, EventWrites, WorkWrites):
@@ -70,6 +96,19 @@ class OccurrenceWrites(OccurrenceReads, EventWrites, WorkWrites):
         self.schedule("occurrence", id, now)
         return id, True
 
+    def add_request(self, name: str, alert: Alert, now: float) -> int:
+        """Store what a person asked for as an occurrence that is closed from the start, and return its id.
+
+        Nothing decides it by itself, resends it or ends it: it has the one remediation that is made for it.
+        """
+        return self._insert(
+            "add_request",
+            fingerprint=plain(alert.fingerprint),
+            alertname=plain(name),
+            labels=to_text(dict(alert.labels)),
+            now=now,
+        )
+
     def close_occurrence(self, fingerprint: str, now: float, how: str) -> int | None:
         """Close the open occurrence of `fingerprint` and return its id, or None if none is open.
 
@@ -86,6 +125,10 @@ class OccurrenceWrites(OccurrenceReads, EventWrites, WorkWrites):
             self._fate(id, "closed", Reason.RESOLVED, None, now)
         return id
 
+    def set_fingerprint(self, id: int, fingerprint: str) -> None:
+        """Let an occurrence be known by another fingerprint. Raise sqlite3.IntegrityError if another open one is."""
+        self._run("set_fingerprint", id=id, fingerprint=plain(fingerprint))
+
     def add_malformed(self, now: float, text: str, problem: str) -> int:
         """Keep an alert that could not be read: its first 64 KiB and what is wrong with it. Return its id."""
         kept = plain(text).encode("utf-8")
@@ -94,16 +137,26 @@ class OccurrenceWrites(OccurrenceReads, EventWrites, WorkWrites):
             text = kept.decode("utf-8", "ignore") + CUT
         return self._insert("add_malformed", labels=to_text({"text": text, "problem": problem}), now=now)
 
-    def set_fate(self, id: int, fate: str, reason: Reason, remediation_id: int | None = None) -> None:
+    def set_fate(
+        self, id: int, fate: str, reason: Reason, remediation_id: int | None = None, *, detail: Json | None = None
+    ) -> None:
         """Record what became of an occurrence. It is decided by this: its work row goes until it is reconsidered."""
         self.unschedule("occurrence", id)
-        self._fate(id, fate, reason, remediation_id, self._clock.now())
+        self._fate(id, fate, reason, remediation_id, self._clock.now(), detail)
 
     def reconsider(self, id: int, now: float) -> None:
         """Make an occurrence due for decision again."""
         self.schedule("occurrence", id, now)
 
-    def _fate(self, id: int, fate: str, reason: Reason | None, remediation_id: int | None, now: float) -> None:
+    def _fate(
+        self,
+        id: int,
+        fate: str,
+        reason: Reason | None,
+        remediation_id: int | None,
+        now: float,
+        detail: Json | None = None,
+    ) -> None:
         row = self._one("fate", id=id)
         if row is None:
             return
@@ -116,6 +169,7 @@ class OccurrenceWrites(OccurrenceReads, EventWrites, WorkWrites):
             old=row["fate"],
             new=fate,
             reason=reason,
+            detail=detail,
         )
 
 
@@ -139,4 +193,14 @@ def occurrence_of(row: sqlite3.Row) -> Occurrence:
         fate=row["fate"],
         reason=None if row["reason"] is None else Reason(row["reason"]),
         remediation_id=row["remediation_id"],
+    )
+
+
+def _try_of(row: sqlite3.Row) -> Try:
+    return Try(
+        row["playbook"],
+        row["started_at"] is not None,
+        State(row["state"]),
+        None if row["reason"] is None else Reason(row["reason"]),
+        row["created_at"],
     )

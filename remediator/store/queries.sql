@@ -43,8 +43,8 @@ RETURNING priority;
 SELECT * FROM event WHERE id > :id ORDER BY id LIMIT :limit;
 
 -- name: add_event
-INSERT INTO event (at, remediation_id, occurrence_id, kind, old, new, reason, detail)
-VALUES (:at, :remediation_id, :occurrence_id, :kind, :old, :new, :reason, :detail);
+INSERT INTO event (id, at, remediation_id, occurrence_id, kind, old, new, reason, detail, hash)
+VALUES (:id, :at, :remediation_id, :occurrence_id, :kind, :old, :new, :reason, :detail, :hash);
 
 -- name: cursor
 SELECT event_id FROM cursor WHERE channel = :channel;
@@ -86,7 +86,7 @@ RETURNING id, fate;
 
 -- name: cancel_of_occurrence
 UPDATE remediation SET cancel = COALESCE(cancel, :reason)
-WHERE occurrence_id = :id AND state IN (SELECT name FROM state WHERE live = 1)
+WHERE occurrence_id = :id AND ended_at IS NULL AND +state IN (SELECT name FROM state WHERE live = 1)
 RETURNING id;
 
 -- name: unfinished_of_occurrence
@@ -122,7 +122,7 @@ VALUES (:occurrence_id, :playbook, :target, :lock_key, :mode, :frozen, 'pending'
 UPDATE occurrence SET fate = NULL, reason = NULL, remediation_id = :id WHERE id = :occurrence_id;
 
 -- name: standing
-SELECT r.state, r.occurrence_id, o.remediation_id AS newest
+SELECT r.state, r.mode, r.occurrence_id, o.remediation_id AS newest
 FROM remediation AS r JOIN occurrence AS o ON o.id = r.occurrence_id
 WHERE r.id = :id;
 
@@ -196,16 +196,35 @@ RETURNING id, remediation_id, position, action, undo;
 
 -- name: live_duplicate
 SELECT id FROM remediation
-WHERE occurrence_id = :occurrence_id AND id <> :id AND state IN (SELECT name FROM state WHERE live = 1)
+WHERE occurrence_id = :occurrence_id AND id <> :id AND ended_at IS NULL
+  AND +state IN (SELECT name FROM state WHERE live = 1)
 ORDER BY id LIMIT 1;
 
 -- name: other_lock_holder
 SELECT remediation_id FROM lock WHERE key = :key AND remediation_id <> :id;
 
 -- name: last_effect
-SELECT intent_at AS at FROM step
+SELECT intent_at AS at, remediation_id FROM step
 WHERE target = :target AND effect <> 'read_only' AND state <> 'skipped'
 ORDER BY intent_at DESC LIMIT 1;
+
+-- name: last_effect_end
+SELECT MAX(COALESCE(ended_at, 9e999)) AS at FROM (
+    SELECT ended_at FROM step
+    WHERE target = :target AND effect <> 'read_only' AND state <> 'skipped'
+    ORDER BY intent_at DESC LIMIT 8
+);
+
+-- name: tries
+SELECT playbook, started_at, state, reason, created_at FROM remediation
+WHERE occurrence_id = :occurrence_id AND id >= (
+    SELECT MIN(id) FROM remediation WHERE occurrence_id = :occurrence_id AND started_at IS NOT NULL
+)
+ORDER BY id;
+
+-- name: newest_tries
+SELECT playbook, started_at, state, reason, created_at FROM remediation
+WHERE occurrence_id = :occurrence_id ORDER BY id DESC LIMIT :limit;
 
 -- name: starts_of_target
 SELECT started_at FROM remediation WHERE target = :name AND started_at > :since ORDER BY started_at;
@@ -257,9 +276,6 @@ DELETE FROM decision WHERE remediation_id = :id;
 -- name: delete_evidence
 DELETE FROM evidence WHERE remediation_id = :id;
 
--- name: delete_events
-DELETE FROM event WHERE remediation_id = :id;
-
 -- name: delete_remediation
 DELETE FROM remediation WHERE id = :id;
 
@@ -268,14 +284,243 @@ SELECT id FROM occurrence AS o
 WHERE o.closed_at < :before AND NOT EXISTS (SELECT 1 FROM remediation AS r WHERE r.occurrence_id = o.id)
 ORDER BY o.closed_at LIMIT :limit;
 
--- name: delete_occurrence_events
-DELETE FROM event WHERE occurrence_id = :id;
-
 -- name: delete_occurrence
 DELETE FROM occurrence WHERE id = :id;
 
 -- name: delete_deliveries
-DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE at < :before ORDER BY id LIMIT :limit);
+DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE at < :before ORDER BY at LIMIT :limit);
 
 -- name: give_back_pages
 PRAGMA incremental_vacuum (256);
+
+-- name: audit_last
+SELECT id, hash FROM event ORDER BY id DESC LIMIT 1;
+
+-- name: audit_first
+SELECT id, at, hash FROM event ORDER BY id LIMIT :limit;
+
+-- name: audit_anchor
+SELECT event_id, hash, why FROM audit_anchor ORDER BY event_id DESC LIMIT 1;
+
+-- name: audit_unchained
+SELECT COUNT(*) AS count FROM event WHERE id <= :id;
+
+-- name: add_anchor
+INSERT INTO audit_anchor (event_id, hash, at, why) VALUES (:id, :hash, :now, 'retention');
+
+-- name: delete_anchors
+DELETE FROM audit_anchor WHERE event_id < :id;
+
+-- name: delete_first_events
+DELETE FROM event WHERE id <= :id;
+
+-- name: add_approval
+INSERT INTO approval (remediation_id, plan_hash, plan, state, requested_at, expires_at)
+VALUES (:remediation_id, :plan_hash, :plan, 'open', :now, :expires_at);
+
+-- name: approval
+SELECT * FROM approval WHERE id = :id;
+
+-- name: newest_approval
+SELECT * FROM approval WHERE remediation_id = :id ORDER BY id DESC LIMIT 1;
+
+-- name: answer_approval
+UPDATE approval SET state = :state, decided_at = :now, who = :who, why = :why, how = :how
+WHERE id = :id AND state = 'open' AND plan_hash = :plan_hash AND expires_at > :now;
+
+-- name: use_approval
+UPDATE approval SET state = 'used' WHERE remediation_id = :id AND state = 'granted';
+
+-- name: end_approvals
+UPDATE approval SET state = :state WHERE remediation_id = :id AND state IN ('open', 'granted');
+
+-- name: delete_approvals
+DELETE FROM approval WHERE remediation_id = :id;
+
+-- name: list_approvals
+SELECT a.*, r.frozen, o.alertname, o.fingerprint, o.starts_at, o.labels
+FROM approval AS a
+JOIN remediation AS r ON r.id = a.remediation_id
+JOIN occurrence AS o ON o.id = r.occurrence_id
+WHERE a.id < :before AND (:state IS NULL OR a.state = :state)
+ORDER BY a.id DESC LIMIT :limit;
+
+-- name: one_approval
+SELECT a.*, r.frozen, o.alertname, o.fingerprint, o.starts_at, o.labels
+FROM approval AS a
+JOIN remediation AS r ON r.id = a.remediation_id
+JOIN occurrence AS o ON o.id = r.occurrence_id
+WHERE a.id = :id;
+
+-- name: add_request
+INSERT INTO occurrence (
+    fingerprint, alertname, status, labels, annotations, generator_url, starts_at, received_at, last_seen_at,
+    closed_at, closed_how
+) VALUES (:fingerprint, :alertname, 'firing', :labels, '{}', '', :now, :now, :now, :now, 'manual');
+
+-- name: add_outcome
+INSERT INTO outcome (remediation_id, playbook, target, serial, at, failed, healed_at)
+SELECT r.id, r.playbook, r.target, :serial, :at, :failed, :healed_at FROM remediation AS r
+WHERE r.id = :id
+  AND EXISTS (SELECT 1 FROM step AS s
+              WHERE s.remediation_id = r.id AND s.effect <> 'read_only' AND s.state <> 'skipped')
+ON CONFLICT (remediation_id) DO UPDATE
+SET serial = excluded.serial, at = excluded.at, failed = excluded.failed, healed_at = COALESCE(outcome.healed_at, excluded.healed_at)
+RETURNING playbook, target;
+
+-- name: outcomes_of_all
+SELECT COUNT(*) AS ended, COALESCE(SUM(failed), 0) AS failed FROM outcome
+WHERE at > :since AND serial > :after AND :playbook <> '';
+
+-- name: outcomes_of_playbook
+SELECT COUNT(*) AS ended, COALESCE(SUM(failed), 0) AS failed FROM outcome
+WHERE playbook = :playbook AND at > :since AND serial > :after;
+
+-- name: last_serial
+SELECT MAX(COALESCE((SELECT MAX(serial) FROM outcome), 0), COALESCE((SELECT MAX(counted_after) FROM breaker), 0))
+    AS serial;
+
+-- name: breaker
+SELECT * FROM breaker WHERE name = :name;
+
+-- name: breakers_over
+SELECT * FROM breaker WHERE name IN (:playbook, :all) AND state <> 'closed' ORDER BY name;
+
+-- name: breakers
+SELECT * FROM breaker ORDER BY name;
+
+-- name: breakers_tried_by
+SELECT * FROM breaker WHERE trial = :id;
+
+-- name: set_breaker
+INSERT INTO breaker (name, state, changed_at, counted_after, tries_at, failed, ended, trial, who, why)
+VALUES (:name, :state, :now, :counted_after, :tries_at, :failed, :ended, :trial, :who, :why)
+ON CONFLICT (name) DO UPDATE
+SET state = excluded.state, changed_at = excluded.changed_at, counted_after = excluded.counted_after,
+    tries_at = excluded.tries_at, failed = excluded.failed, ended = excluded.ended, trial = excluded.trial,
+    who = excluded.who, why = excluded.why;
+
+-- name: held_by_breakers
+SELECT id FROM remediation WHERE state = 'held' AND reason = 'breaker_open' ORDER BY held_since, id;
+
+-- name: healed_since
+SELECT healed_at FROM outcome WHERE playbook = :playbook AND target = :target AND healed_at > :since ORDER BY healed_at;
+
+-- name: healed_often
+SELECT playbook, target, COUNT(*) AS healed, MAX(healed_at) AS last FROM outcome WHERE healed_at > :since
+GROUP BY playbook, target HAVING COUNT(*) >= :most ORDER BY healed DESC, playbook, target LIMIT :limit;
+
+-- name: begun_and_open
+SELECT DISTINCT CAST(MIN(starts_at, received_at) AS INTEGER) AS second, json_extract(labels, '$.instance') AS instance
+FROM occurrence WHERE closed_at IS NULL AND status = 'firing' AND json_extract(labels, '$.instance') IS NOT NULL;
+
+-- name: begun_and_closed
+SELECT DISTINCT CAST(MIN(starts_at, received_at) AS INTEGER) AS second, json_extract(labels, '$.instance') AS instance
+FROM occurrence WHERE closed_at > :since AND MIN(starts_at, received_at) > :since AND status = 'firing'
+  AND closed_how IS NOT 'manual' AND json_extract(labels, '$.instance') IS NOT NULL;
+
+-- name: begun_after
+SELECT id, CAST(MIN(starts_at, received_at) AS INTEGER) AS second, json_extract(labels, '$.instance') AS instance
+FROM occurrence WHERE id > :id AND status = 'firing' AND closed_how IS NOT 'manual' ORDER BY id;
+
+-- name: highest_occurrence
+SELECT COALESCE(MAX(id), 0) AS id FROM occurrence;
+
+-- name: clock_jumps
+SELECT at, size FROM clock_jump ORDER BY rowid;
+
+-- name: add_clock_jump
+INSERT INTO clock_jump (at, size) VALUES (:at, :size);
+
+-- name: clock_offset
+SELECT seconds FROM clock_offset WHERE boot = :boot;
+
+-- name: set_clock_offset
+INSERT INTO clock_offset (boot, seconds) VALUES (:boot, :seconds)
+ON CONFLICT (boot) DO UPDATE SET seconds = excluded.seconds;
+
+-- name: drop_answers
+DELETE FROM answer WHERE at < :before;
+
+-- name: kept_answer
+SELECT digest, status, body FROM answer WHERE who = :who AND key = :key;
+
+-- name: claim_answer
+INSERT INTO answer (who, key, digest, at) VALUES (:who, :key, :digest, :now);
+
+-- name: keep_answer
+UPDATE answer SET status = :status, body = :body WHERE who = :who AND key = :key AND status IS NULL;
+
+-- name: forget_answer
+DELETE FROM answer WHERE who = :who AND key = :key AND status IS NULL;
+
+-- name: monitoring_stop
+SELECT who, why, since, until FROM monitoring_stop;
+
+-- name: stop_monitoring
+INSERT INTO monitoring_stop (one, who, why, since, until) VALUES (1, :who, :why, :since, :until)
+ON CONFLICT (one) DO UPDATE
+SET who = excluded.who, why = excluded.why, since = excluded.since, until = excluded.until;
+
+-- name: start_monitoring
+DELETE FROM monitoring_stop;
+
+-- name: told_pauses
+SELECT name, body FROM told_pause;
+
+-- name: tell_pause
+INSERT INTO told_pause (name, body) VALUES (:name, :body) ON CONFLICT (name) DO UPDATE SET body = excluded.body;
+
+-- name: forget_pause
+DELETE FROM told_pause WHERE name = :name;
+
+-- name: touched
+WITH locked AS (SELECT name FROM state WHERE locked = 1),
+touches AS (
+    SELECT remediation_id AS id, intent_at AS at FROM step
+    WHERE effect <> 'read_only' AND state <> 'skipped' AND intent_at > :since
+    UNION ALL
+    SELECT id, NULL FROM remediation WHERE state IN (SELECT name FROM locked)
+)
+SELECT r.target, MAX(t.at) AS touched_at, MAX(r.state IN (SELECT name FROM locked)) AS in_flight
+FROM touches AS t
+JOIN remediation AS r ON r.id = t.id
+JOIN occurrence AS o ON o.id = r.occurrence_id
+WHERE r.id <> :id AND r.target <> :target AND NOT EXISTS (
+    SELECT 1 FROM json_each(:group) AS g WHERE json_extract(o.labels, '$."' || g.key || '"') IS NOT g.value
+)
+GROUP BY r.target
+ORDER BY r.target;
+
+-- name: alert_standing
+SELECT
+    COALESCE(MAX(id), 0) AS id,
+    EXISTS (SELECT 1 FROM occurrence WHERE closed_at IS NULL AND alertname = :alertname) AS is_open
+FROM occurrence;
+
+-- name: occurrence_after
+SELECT * FROM occurrence WHERE id > :after AND alertname = :alertname ORDER BY id LIMIT 1;
+
+-- name: oldest_under_way
+SELECT state, MIN(COALESCE(started_at, created_at)) AS since FROM remediation
+WHERE state IN (SELECT name FROM state WHERE locked = 1) GROUP BY state;
+
+-- name: last_verified
+SELECT MAX(verified_at) AS at FROM remediation WHERE verified_at IS NOT NULL;
+
+-- name: failed_since
+SELECT COUNT(*) AS count FROM (
+    SELECT 1 FROM remediation WHERE ended_at > :since AND +state IN ('failed', 'ineffective') LIMIT :limit
+);
+
+-- name: held_because
+SELECT id FROM remediation WHERE state = 'held' AND reason = :reason;
+
+-- name: audit_since
+SELECT MIN(id) AS id FROM event WHERE at >= :at;
+
+-- name: open_occurrence_of
+SELECT * FROM occurrence WHERE fingerprint = :fingerprint AND closed_at IS NULL;
+
+-- name: set_fingerprint
+UPDATE occurrence SET fingerprint = :fingerprint WHERE id = :id;

@@ -6,7 +6,20 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from remediator.model import ENDS, LOCKED, Frozen, GuardAnswer, Json, Reason, Remediation, State, Verdict
+from remediator.model import (
+    ENDS,
+    LOCKED,
+    ApprovalState,
+    Frozen,
+    GuardAnswer,
+    Json,
+    Mode,
+    Reason,
+    Remediation,
+    State,
+    Verdict,
+)
+from remediator.store.approvals import ApprovalWrites
 from remediator.store.codec import decode_frozen, encode
 from remediator.store.errors import IllegalMove
 from remediator.store.occurrences import OccurrenceReads, OccurrenceWrites
@@ -29,12 +42,30 @@ class RemediationReads(OccurrenceReads):
         """Return every remediation that has not ended, watching ones too, the oldest first."""
         return [remediation_of(row) for row in self._all("unfinished_remediations")]
 
+    def oldest_under_way(self) -> dict[str, float]:
+        """Return, by state that holds a lock, when the oldest remediation in it stored its first intent."""
+        return {row["state"]: row["since"] for row in self._all("oldest_under_way")}
+
+    def last_verified(self) -> float:
+        """Return when something was last proven healed; 0 if never."""
+        row = self._one("last_verified")
+        return 0.0 if row is None or row["at"] is None else float(row["at"])
+
+    def failed_since(self, since: float, most: int) -> int:
+        """Return how many remediations ended failed or ineffective after `since`; counted up to `most`."""
+        row = self._one("failed_since", since=since, limit=most)
+        return 0 if row is None else int(row["count"])
+
+    def held_because(self, reason: Reason) -> list[int]:
+        """Return the ids of the remediations that are held for this reason."""
+        return [int(row["id"]) for row in self._all("held_because", reason=reason)]
+
     def counts(self) -> dict[str, int]:
         """Return how many remediations are in each state; a state without any is 0."""
         return {state.value: 0 for state in State} | {row["state"]: row["count"] for row in self._all("counts")}
 
 
-class RemediationWrites(RemediationReads, OccurrenceWrites):
+class RemediationWrites(RemediationReads, OccurrenceWrites, ApprovalWrites):
     """Writing remediations."""
 
     def add_remediation(self, occurrence_id: int, frozen: Frozen, now: float) -> int:
@@ -102,6 +133,8 @@ class RemediationWrites(RemediationReads, OccurrenceWrites):
             reason=reason,
             detail=detail,
         )
+        if before["mode"] == Mode.APPROVE:
+            self._settle_approvals(id, to, reason)
         if due is not None:
             self.schedule("remediation", id, due)
         if to not in LOCKED:
@@ -110,6 +143,14 @@ class RemediationWrites(RemediationReads, OccurrenceWrites):
             self.unschedule("remediation", id)
             if before["newest"] == id:
                 self._fate(occurrence_id, to, reason, id, now)
+
+    def _settle_approvals(self, id: int, to: State, reason: Reason | None) -> None:
+        """A granted request is used by what begins; whatever else it comes to, nothing may be granted any more."""
+        if to is State.RUNNING:
+            self.use_approval(id)
+        elif to in ENDS:
+            expired = reason is Reason.APPROVAL_EXPIRED
+            self.end_approvals(id, ApprovalState.EXPIRED if expired else ApprovalState.VOID)
 
     def prolong(self, id: int, until: float) -> None:
         """The same hold goes on: a new `until`, and due then; no event."""
@@ -151,7 +192,7 @@ class RemediationWrites(RemediationReads, OccurrenceWrites):
         return self._insert("add_decision", id=id, now=now, answers=to_text(plain_answers))
 
     def add_evidence(self, id: int, phase: str, body: Json, now: float) -> int:
-        """Keep a piece of evidence; `phase` is `before` or `after`."""
+        """Keep a piece of evidence; `phase` is `before`, `after` or `diagnose`."""
         return self._insert("add_evidence", id=id, now=now, phase=phase, body=to_text(body))
 
     def _release(self, id: int, now: float) -> None:

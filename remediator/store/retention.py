@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from remediator.store.steps import StepWrites
 
-_BELONGING = ("delete_steps", "delete_decisions", "delete_evidence", "delete_events", "delete_remediation")
+_BELONGING = ("delete_approvals", "delete_steps", "delete_decisions", "delete_evidence", "delete_remediation")
 
 
 class RetentionWrites(StepWrites):
     """Deleting what is old."""
 
     def delete_older(self, before: float, limit: int) -> int:
-        """Delete up to `limit` remediations and occurrences that ended before `before`, with all their rows.
+        """Delete up to `limit` remediations and occurrences that ended before `before`, with their rows but events.
 
-        Return how many went; as many as `limit` means that there may be more. What is open or live never goes.
+        Events go in the order of their ids, by `prune_events`. Return how many went; as many as `limit` means that
+        there may be more. What is open or live never goes.
         """
         remediations = [row["id"] for row in self._all("old_remediations", before=before, limit=limit)]
         for id in remediations:
@@ -22,7 +23,6 @@ class RetentionWrites(StepWrites):
         left = limit - len(remediations)
         occurrences = [row["id"] for row in self._all("old_occurrences", before=before, limit=left)]
         for id in occurrences:
-            self._run("delete_occurrence_events", id=id)
             self._run("delete_occurrence", id=id)
         deliveries = self._run("delete_deliveries", before=before, limit=limit)
         deleted = len(remediations) + len(occurrences)

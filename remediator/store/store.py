@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from remediator.errors import StoreBusy, StoreUnavailable
+from remediator.model import BreakerLimits
 from remediator.store import ballast
+from remediator.store.breakers import DEFAULT_LIMITS
 from remediator.store.queries import queries
 from remediator.store.schema import BUSY_SECONDS, DATABASE, open_reader, open_writer
 from remediator.store.transaction import Reader, Tx
@@ -44,8 +46,14 @@ class Store:
         writer.on_success = self._after_commit
 
     @classmethod
-    def open(cls, folder: Path, clock: Clock, busy_seconds: float = BUSY_SECONDS) -> Store:
-        """Open or make the store in `folder` (mode 0700) and own it until `close`.
+    def open(
+        cls,
+        folder: Path,
+        clock: Clock,
+        busy_seconds: float = BUSY_SECONDS,
+        breaker: BreakerLimits = DEFAULT_LIMITS,
+    ) -> Store:
+        """Open or make the store in `folder` (mode 0700) and own it until `close`; `breaker` says when breakers open.
 
         Raise StoreBusy if another process owns it, StoreTooNew if a later version wrote it, StoreUnavailable if it
         cannot be used.
@@ -57,7 +65,7 @@ class Store:
             raise StoreUnavailable(f"cannot use the store in {folder}: {error}") from error
         try:
             connection = open_writer(folder / DATABASE, busy_seconds)
-            return cls(folder, clock, lock, Writer(connection, clock))
+            return cls(folder, clock, lock, Writer(connection, clock, breaker))
         except sqlite3.Error as error:
             os.close(lock)
             raise StoreUnavailable(f"cannot open the store in {folder}: {error}") from error

@@ -9,14 +9,20 @@ from pathlib import Path
 from types import TracebackType
 
 from remediator.errors import StoreUnavailable
+from remediator.store.answers import AnswerWrites
+from remediator.store.breakers import BreakerReads, BreakerWrites
+from remediator.store.bursts import BurstReads
+from remediator.store.chain import Chain
 from remediator.store.listing import ListingReads
+from remediator.store.monitoring_stop import StopReads, StopWrites
+from remediator.store.pauses import PauseReads, PauseWrites
 from remediator.store.retention import RetentionWrites
 from remediator.store.schema import DATABASE, open_offline
 from remediator.store.work import Due
 from selfheal.common.clock import Clock, SystemClock
 
 
-class Reader(ListingReads):
+class Reader(ListingReads, StopReads, BreakerReads, BurstReads, PauseReads):
     """Everything that can be read, on one connection. `Store.read` gives one; `Reader.open` needs no running store."""
 
     @classmethod
@@ -43,7 +49,7 @@ class Reader(ListingReads):
         self.close()
 
 
-class Tx(Reader, RetentionWrites):
+class Tx(Reader, BreakerWrites, RetentionWrites, AnswerWrites, StopWrites, PauseWrites):
     """Reading and writing within one transaction of the writer thread; valid only inside the closure it is given to."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock, generations: Iterator[int] | None = None) -> None:
@@ -51,6 +57,7 @@ class Tx(Reader, RetentionWrites):
         self.changed: list[Due] = []
         self.by = 0
         self._generations = generations or itertools.count(1)
+        self._chain = Chain()
 
     def begin(self, by: int) -> int:
         """For the writer: the closure of thread `by` comes next. Return what `take_back` wants."""
@@ -61,10 +68,12 @@ class Tx(Reader, RetentionWrites):
     def take_back(self, mark: int) -> None:
         """For the writer: what was written since `mark` is rolled back."""
         del self.changed[mark:]
+        self._chain.forget()
         if self._starts.changed:
             self._starts.forget()
 
     def take_back_all(self) -> None:
         """For the writer: the whole transaction is rolled back."""
         self.changed = []
+        self._chain.forget()
         self._starts.forget()

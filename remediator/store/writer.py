@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remediator.errors import StoreUnavailable
+from remediator.model import BreakerLimits
+from remediator.store.breakers import DEFAULT_LIMITS
 from remediator.store.queries import queries
 from remediator.store.transaction import Tx
 from remediator.store.work import Due
@@ -57,10 +59,11 @@ class Job:
 class Writer:
     """Owns the writing connection and its thread."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Clock, breaker: BreakerLimits = DEFAULT_LIMITS) -> None:
         highest = connection.execute(queries()["highest_generation"]).fetchall()[0]["generation"]
         self._connection = connection
         self._tx = Tx(connection, clock, itertools.count(highest + 1))
+        self._tx.breaker_limits = breaker
         self._queue: deque[Job] = deque()
         self._wanted = threading.Condition()
         self._closing = False

@@ -42,7 +42,7 @@ class Health:
     def _answer(self, environ: Environ, start_response: StartResponse, trusted: bool) -> Iterable[bytes]:
         if environ["PATH_INFO"] == METRICS:
             if not trusted:
-                return refuse(start_response, 401, "from another machine the API's bearer token is needed")
+                return refuse(start_response, 401, "a credential of the API is needed here")
             return self._text(environ, start_response, 200, self._metrics.render(), METRICS_TYPE)
         if environ["PATH_INFO"] == HEALTHY:
             return self._text(environ, start_response, 200, b"healthy\n")

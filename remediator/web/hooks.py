@@ -15,7 +15,9 @@ from remediator.web.metrics import Metrics
 from remediator.web.payload import NotAPayload, parse
 from remediator.web.server import BODY_LIMIT
 from remediator.web.service import Access, Service
+from remediator.web.signatures import Signatures
 from remediator.web.thin import Environ, StartResponse, peer_of, refuse
+from selfheal.common.clock import Clock, SystemClock
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +71,18 @@ class Intake:
 class Hook:
     """The hook as a WSGI application."""
 
-    def __init__(self, service: Service, access: Access, metrics: Metrics, intake: Intake | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        access: Access,
+        metrics: Metrics,
+        intake: Intake | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._service = service
         self._access = access
+        self._clock = clock or SystemClock()
+        self._signatures = None if access.hmac is None else Signatures(access.hmac)
         self._metrics = metrics
         self._intake = intake or Intake()
 
@@ -85,27 +96,44 @@ class Hook:
         self._metrics.count("deliveries", result="stored")
         return _reply(start_response, 200, "")
 
+    def unavailable(self, start_response: StartResponse, why: str) -> Iterable[bytes]:
+        """Answer a delivery that cannot be taken just now, so that it comes again."""
+        self._metrics.count("deliveries", result="unavailable")
+        return _reply(start_response, 503, why)
+
     def _take(self, environ: Environ) -> None:
-        self._admit(environ)
+        signatures = self._admit(environ)
         size = _length(environ)
         if not self._intake.enter(size):
             raise _Answer(503, "unavailable", "too many deliveries at once; try again")
         try:
-            self._store(_read(environ, size))
+            body = _read(environ, size)
+            if signatures is not None and not signatures.are_right(environ, body, self._clock.now()):
+                raise self._unknown(environ)
+            self._store(body)
+            if signatures is not None:
+                signatures.keep(environ, self._clock.now())
         finally:
             self._intake.leave(size)
 
-    def _admit(self, environ: Environ) -> None:
-        peer = peer_of(environ)
-        if not self._access.may_deliver(environ.get("HTTP_AUTHORIZATION", ""), peer):
-            # fixed message: the credential itself never reaches the log
-            logger.warning("hook refused a credential", extra={"peer": environ.get("REMOTE_ADDR", "")})
-            raise _Answer(401, "unauthorized", "the hook's bearer token is needed")
+    def _admit(self, environ: Environ) -> Signatures | None:
+        """Return what must judge the body, if only its signature can let it in."""
+        signatures = None
+        if not self._access.may_deliver(environ.get("HTTP_AUTHORIZATION", ""), peer_of(environ)):
+            signatures = self._signatures
+            if signatures is None or signatures.signed(environ) is None:
+                raise self._unknown(environ)
         if "HTTP_ORIGIN" in environ:
             # only browsers send it, and no browser delivers alerts
             raise _Answer(403, "unauthorized", "the hook is not for browsers")
         if environ["REQUEST_METHOD"] not in ("POST", "PUT"):
             raise _Answer(405, "malformed", "alerts are delivered with POST")
+        return signatures
+
+    def _unknown(self, environ: Environ) -> _Answer:
+        # fixed message: the credential itself never reaches the log
+        logger.warning("hook refused a credential", extra={"peer": environ.get("REMOTE_ADDR", "")})
+        return _Answer(401, "unauthorized", "the hook's bearer token, or another configured credential, is needed")
 
     def _store(self, body: bytes) -> None:
         try:

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from remediator.model import ENDS, LIVE, Mode, Reason, State, Verdict
+from remediator.model import ENDS, LIVE, LOCKED, Mode, Reason, State, Verdict
+from remediator.policy import Door
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ RECOVERY_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 
 
 DELIVERY_RESULTS = ("stored", "malformed", "too_large", "unauthorized", "unavailable")
 ALERT_STATUSES = ("firing", "resolved", "malformed")
-STAGES = ("receive", "decide", "run", "verify", "announce", "reconcile")
+STAGES = ("receive", "decide", "run", "verify", "announce", "reconcile", "watchdog", "audit", "selftest")
 SOURCES = ("prometheus", "alertmanager")
 HELD_STATES = tuple(sorted(LIVE | {State.WATCHING}))
 
@@ -36,6 +37,8 @@ COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "verdicts": ("verdicts", "Ended remediations by what was proven.", ("playbook", "verdict")),
     "stage_errors": ("stage_errors", "Unexpected errors by stage; each is logged.", ("stage",)),
     "store_errors": ("store_errors", "Writes that the store could not take.", ()),
+    "watchdog_deliveries": ("watchdog_deliveries", "Deliveries of the alert that always fires.", ()),
+    "refused": ("remediator_refused", "Attempts that a door to the host refused.", ("door",)),
     "evidence_errors": ("evidence_errors", "Questions that got no usable answer.", ("source",)),
 }
 """Short name: (metric without prefix and `_total`, help, labels)."""
@@ -62,6 +65,30 @@ GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "When the Watchdog alert was last delivered; 0 before the first.",
         (),
     ),
+    "breaker_open": (
+        "remediator_breaker_open",
+        "1 while the circuit breaker over the playbook is open.",
+        ("playbook",),
+    ),
+    "audit_broken": ("remediator_audit_broken", "1 while the history is known to have been altered.", ()),
+    "audit_verified": (
+        "remediator_audit_last_verified_timestamp_seconds",
+        "When the whole history was last verified; 0 before the first time.",
+        (),
+    ),
+    "selftest_wanted": ("remediator_selftest_wanted", "1 while a self-test wants its alert to fire.", ()),
+    "selftest_passed": ("remediator_selftest_passed", "1 if the last self-test passed.", ()),
+    "selftest_last_success": (
+        "remediator_selftest_last_success_timestamp_seconds",
+        "When a self-test last passed; 0 before the first.",
+        (),
+    ),
+    "selftest_duration": ("remediator_selftest_duration_seconds", "How long the last passed self-test took.", ()),
+    "selftest_leg": (
+        "remediator_selftest_leg_duration_seconds",
+        "How long each leg of the last passed self-test took.",
+        ("leg",),
+    ),
 }
 """Short name: (metric without prefix, help, labels)."""
 
@@ -75,6 +102,16 @@ class Readings:
     queue_depth: Callable[[], int]
     queue_oldest_seconds: Callable[[], float]
     paused: Callable[[], bool]
+    under_way: Callable[[], Mapping[str, float]] = dict
+    """Seconds since the first intent of the oldest remediation, by state that holds a lock."""
+    last_verified: Callable[[], float] = float
+    """When something was last proven healed, seconds since the epoch; 0 if never."""
+    failed_since: Callable[[], float] = float
+    """Remediations that ended failed or ineffective since then."""
+    root_causes: Callable[[], int] = int
+    """Targets that are healed again and again by the same playbook."""
+    selftest_age: Callable[[], float | None] = lambda: None
+    """Seconds since a self-test last passed; None where none runs by the clock."""
 
 
 class Metrics:
@@ -108,6 +145,7 @@ class Metrics:
             ("decisions", "reason", tuple(Reason)),
             ("stage_errors", "stage", STAGES),
             ("evidence_errors", "source", SOURCES),
+            ("refused", "door", tuple(Door)),
         ):
             for value in values:
                 self._counters[short].labels(**{label: str(value)})
@@ -158,7 +196,17 @@ class _Moment(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Ask each gauge."""
-        families = (self._live, self._depth, self._oldest, self._paused)
+        families = (
+            self._live,
+            self._depth,
+            self._oldest,
+            self._paused,
+            self._under_way,
+            self._last_verified,
+            self._failed_since,
+            self._root_causes,
+            self._selftest_age,
+        )
         for family in families:
             try:
                 yield family()
@@ -184,3 +232,37 @@ class _Moment(Collector):
     def _paused(self) -> Metric:
         value = float(self._readings.paused())
         return GaugeMetricFamily(_PREFIX + "paused", "1 while remediation is paused.", value=value)
+
+    def _root_causes(self) -> Metric:
+        value = self._readings.root_causes()
+        text = "Targets that a playbook healed as often as `repeats` allows: people must find the cause."
+        return GaugeMetricFamily(_PREFIX + "remediator_root_cause_candidates", text, value=value)
+
+    def _under_way(self) -> Metric:
+        seconds = self._readings.under_way()
+        family = GaugeMetricFamily(
+            _PREFIX + "remediator_under_way_oldest_seconds",
+            "Seconds since the first intent of the oldest remediation in the state; 0 without any.",
+            labels=["state"],
+        )
+        for state in sorted(LOCKED):
+            family.add_metric([state.value], seconds.get(state.value, 0.0))
+        return family
+
+    def _last_verified(self) -> Metric:
+        value = self._readings.last_verified()
+        text = "When something was last proven healed; 0 if never."
+        return GaugeMetricFamily(_PREFIX + "remediator_last_verified_heal_timestamp_seconds", text, value)
+
+    def _failed_since(self) -> Metric:
+        value = self._readings.failed_since()
+        text = "Remediations that ended failed or ineffective since something was last proven healed, at most 1,000."
+        return GaugeMetricFamily(_PREFIX + "remediator_unhealed_in_a_row", text, value)
+
+    def _selftest_age(self) -> Metric:
+        value = self._readings.selftest_age()
+        text = "Seconds since a self-test last passed; only where it runs by the clock."
+        family = GaugeMetricFamily(_PREFIX + "remediator_selftest_age_seconds", text)
+        if value is not None:
+            family.add_metric([], value)
+        return family

@@ -14,11 +14,28 @@ from flask import Flask, Response, render_template, request
 from markupsafe import Markup, escape
 
 from remediator.locale import LANGUAGES, catalog
-from remediator.locale.words import asked, fate, is_wrong, item, last_decision, mode, moment, proof, why, word
+from remediator.locale.words import (
+    asked,
+    details,
+    fate,
+    is_wrong,
+    item,
+    last_decision,
+    mode,
+    moment,
+    paused,
+    proof,
+    where,
+    who_answered,
+    why,
+    word,
+    would_touch,
+)
 from remediator.model import LIVE, Json, State
-from remediator.web.api import ASKED_LIMIT, find
+from remediator.web.api import ASKED_LIMIT, find, is_local_name
+from remediator.web.drawing import drawings, svg, words
 from remediator.web.problems import Problem, answer_to, careful
-from remediator.web.service import Access, Service
+from remediator.web.service import Access, Service, is_loopback
 from remediator.web.thin import peer_of
 from selfheal.common.clock import SystemClock, to_rfc3339
 
@@ -52,14 +69,14 @@ def add_routes(flask: Flask, service: Service, access: Access) -> None:
         status = service.status()
         # an alert that ended proves nothing: what was done about it is over only when it is proven
         left = sum(status["counts"].get(state, 0) for state in _UNDER_WAY)
-        return _page("overview.html", status=status, wrong=wrong, runs=runs, left=left)
+        return render("overview.html", status=status, wrong=wrong, runs=runs, left=left)
 
     @flask.get("/runs/<id>")
     def _run(id: str) -> Response:
         look(access)
         run = find(service, id)
         decisions, earlier = last_decision(run["decisions"])
-        return _page("run.html", run=run, decisions=decisions, earlier=earlier)
+        return render("run.html", run=run, decisions=decisions, earlier=earlier, drawings=drawings(run["evidence"]))
 
     @flask.get("/style.css")
     def _style() -> Response:
@@ -68,14 +85,20 @@ def add_routes(flask: Flask, service: Service, access: Access) -> None:
 
 def look(access: Access) -> None:
     """Raise Problem unless the present request may see the pages."""
-    if not access.may_look(request.headers.get("Authorization", ""), peer_of(request.environ)):
+    credential, peer = request.headers.get("Authorization", ""), peer_of(request.environ)
+    if not access.may_look(credential, peer):
         raise Problem(401, "Unauthorized", "from another machine the API's bearer token is needed")
+    known = access.asks_of_api and access.may_ask(credential, peer)
+    if is_loopback(peer) and not known and not is_local_name(request):
+        # a page of another site could reach us under a name it made point here, and read what stands here
+        raise Problem(403, "Forbidden", "use 127.0.0.1, [::1] or localhost as the host, or the API's bearer token")
 
 
-def _page(template: str, **values: Any) -> Response:
+def render(template: str, *, policy: str = POLICY, refreshes: bool = True, **values: Any) -> Response:
+    """Given a template and its values, return the page in the reader's language; `policy` is what browsers may do."""
     language = _language()
     texts = catalog(language)
-    still = request.args.get("refresh") == "0"
+    still = not refreshes or request.args.get("refresh") == "0"
     body = render_template(
         template,
         say=texts.say,
@@ -85,7 +108,14 @@ def _page(template: str, **values: Any) -> Response:
         mode=lambda value: mode(texts, value),
         why=lambda run: why(texts, run),
         proof=lambda body: proof(texts, body),
+        details=lambda found: details(texts, found),
+        would_touch=would_touch,
+        who_answered=who_answered,
+        where=where,
         asked=asked,
+        drawn=lambda drawing, number: svg(drawing, texts, number),
+        told=lambda drawing: words(drawing, texts),
+        paused=lambda pause: paused(texts, pause),
         moment=moment,
         now=to_rfc3339(SystemClock().now()),
         soft=_soft,
@@ -98,7 +128,7 @@ def _page(template: str, **values: Any) -> Response:
         **values,
     )
     response = Response(body, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Security-Policy"] = policy
     response.headers["Content-Language"] = language
     response.headers["Vary"] = "Accept-Language"
     return response

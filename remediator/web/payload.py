@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remediator.model import Alert
+from remediator.model import Alert, fingerprint
 from selfheal.common.clock import from_rfc3339
 
 VALUE_LIMIT = 64 * 1024
@@ -23,8 +23,6 @@ MALFORMED_LIMIT = 1_000
 """Malformed alerts of one delivery that are kept one by one; the rest become one entry that counts them."""
 LATEST = 253_370_764_800.0
 """The year 9999: what lies beyond could not be printed again."""
-
-_OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 
 class NotAPayload(ValueError):
@@ -167,18 +165,6 @@ def _fingerprint(value: Any, labels: Mapping[str, str]) -> str:
     if not isinstance(value, str) or len(value) > 64 or not value.isascii() or not value.isalnum():
         raise _Malformed("fingerprint must be at most 64 letters and digits")
     return value
-
-
-def fingerprint(labels: Mapping[str, str]) -> str:
-    """Given labels, return the fingerprint that Alertmanager gives them: FNV-1a, 64 bits, over the sorted pairs.
-
-    Source: `labelSetToFingerprint` of Prometheus's `common/model`; name and value each end with byte 255.
-    """
-    found = _OFFSET
-    for name in sorted(labels, key=lambda text: text.encode("utf-8")):
-        for byte in name.encode("utf-8") + b"\xff" + labels[name].encode("utf-8") + b"\xff":
-            found = ((found ^ byte) * _PRIME) & _MASK
-    return f"{found:016x}"
 
 
 def cut(text: str, limit: int = VALUE_LIMIT) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
-from remediator.errors import RemediatorError, StoreUnavailable
+from remediator.errors import RemediatorError, SourceUnavailable, StoreUnavailable
 from remediator.web import thin
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,12 @@ def answer_to(error: Exception) -> Response:
         case Problem():
             return answer(error.status, error.title, error.detail)
         case HTTPException():
-            return answer(error.code or 500, error.name, error.description or error.name)
+            response = answer(error.code or 500, error.name, error.description or error.name)
+            if isinstance(error, MethodNotAllowed):
+                response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            return response
+        case SourceUnavailable():
+            return answer(503, "Service Unavailable", f"{error.source} gave no usable answer; try again")
         case StoreUnavailable():
             return answer(503, "Service Unavailable", "the store cannot be used now; try again")
         case RemediatorError():

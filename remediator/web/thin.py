@@ -28,6 +28,10 @@ CAREFUL = {
 """On every answer, so that a browser is careful with it."""
 
 
+PROXIED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+"""What a request brings that came through a proxy."""
+
+
 def problem(status: int, title: str, detail: str) -> tuple[bytes, dict[str, str]]:
     """Given a status, a short title and a detail, return body and headers of a problem+json answer (RFC 9457)."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
@@ -56,6 +60,6 @@ def refuse(start_response: StartResponse, status: int, detail: str, allow: str =
 
 def peer_of(environ: Environ) -> str:
     """Return the client's address; empty where a proxy stands between, for then it is not known."""
-    if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
+    if any(name in environ for name in PROXIED):
         return ""
     return str(environ.get("REMOTE_ADDR", ""))

@@ -31,9 +31,22 @@ COMMANDS = {
     "status": "selfheal.cli.status",
     "why": "selfheal.cli.why",
     "runs": "selfheal.cli.runs",
+    "show": "selfheal.cli.show",
+    "playbooks": "selfheal.cli.playbooks",
+    "trust": "selfheal.cli.trust",
+    "audit": "selfheal.cli.audit",
+    "selftest": "selfheal.cli.selftest",
+    "completion": "selfheal.cli.completion",
     "pause": "selfheal.cli.pause",
     "resume": "selfheal.cli.resume",
     "settle": "selfheal.cli.settle",
+    "cancel": "selfheal.cli.cancel",
+    "approvals": "selfheal.cli.approvals",
+    "approve": "selfheal.cli.approve",
+    "refuse": "selfheal.cli.refuse",
+    "run": "selfheal.cli.run",
+    "breaker": "selfheal.cli.breaker",
+    "key": "selfheal.cli.key",
 }
 """Every command and its module; only the one that is asked for is imported."""
 

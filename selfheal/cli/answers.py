@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -24,6 +25,12 @@ _COLOURS = {"good": "\x1b[32m", "bad": "\x1b[31m", "busy": "\x1b[33m", "soft": "
 _PLAIN = "\x1b[0m"
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that print nothing or move what follows."""
+
+
+GAP = 2
+"""Columns between two cells, and before the first."""
+NARROWEST = 8
+"""Columns that a cell keeps on a narrow terminal."""
 
 
 class Failed(Exception):
@@ -66,6 +73,29 @@ def width(text: str) -> int:
     )
 
 
+def cut(text: str, most: int) -> str:
+    """Return a text that takes at most `most` columns; what is left out is marked."""
+    if width(text) <= most:
+        return text
+    kept = ""
+    for sign in text:
+        if width(kept + sign) > most - 1:
+            break
+        kept += sign
+    return kept + "…"
+
+
+def fitted(widths: Sequence[int], room: int) -> list[int]:
+    """Given the columns' widths and the room there is, return widths that fit: the widest give way first.
+
+    None becomes narrower than NARROWEST; on a terminal narrower than that the lines wrap.
+    """
+    found = list(widths)
+    while sum(found) > room and max(found) > NARROWEST:
+        found[found.index(max(found))] -= 1
+    return found
+
+
 class Screen:
     """Text for a person: colours only on a terminal, tables whose columns line up in both languages."""
 
@@ -93,11 +123,13 @@ class Screen:
             return
         texts = [[clean(value) for value, _ in row] for row in rows]
         widths = [max(width(row[column]) for row in texts) for column in range(len(texts[0]))]
+        if self._out.isatty():
+            widths = fitted(widths, shutil.get_terminal_size().columns - GAP * len(widths))
         for row, plain in zip(rows, texts, strict=True):
-            cells = [
-                self.paint(value, colour) + " " * (widths[column] - width(plain[column]))
-                for column, (value, colour) in enumerate(row)
-            ]
+            cells = []
+            for column, (_, colour) in enumerate(row):
+                text = cut(plain[column], widths[column])
+                cells.append(self.paint(text, colour) + " " * (widths[column] - width(text)))
             self.line(("  " + "  ".join(cells)).rstrip())
 
 

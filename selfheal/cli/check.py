@@ -14,27 +14,38 @@ from selfheal.common.flags import add_flag
 
 if TYPE_CHECKING:
     # reading rules loads the PromQL parser, which no other command needs
-    from remediator.check import AlertProof
+    from remediator.check import AlertProof, Report
 
 name = "check"
+FORMATS = ("text", "json", "sarif")
+SCHEMAS = ("playbook", "config", "policy")
 
 
 def add_arguments(parser: argparse.ArgumentParser, texts: Catalog) -> None:
     """Add what to check and what to show besides."""
-    add_flag(parser, "--rules", action="append", metavar="FILE", help=texts.say("cli.flag.rules"))
-    add_flag(parser, "--playbooks", action="append", metavar="FILE", help=texts.say("cli.flag.playbooks"))
+    add_flag(parser, "--rules", action="extend", nargs="+", metavar="FILE", help=texts.say("cli.flag.rules"))
+    add_flag(parser, "--playbooks", action="extend", nargs="+", metavar="FILE", help=texts.say("cli.flag.playbooks"))
     add_flag(parser, "--show", action="store_true", default=False, help=texts.say("cli.flag.show"))
+    # not from a variable: what a command answers with is the caller's to say
+    parser.add_argument("--format", choices=FORMATS, default="text", help=texts.say("cli.flag.check_format"))
+    parser.add_argument("--schema", choices=SCHEMAS, help=texts.say("cli.flag.schema"))
 
 
 def run(options: argparse.Namespace, texts: Catalog) -> int:
-    """Check; return 0 without errors, 1 with any. Warnings alone do not fail."""
+    """Check, or write a schema; return 0 without errors, 1 with any. Warnings alone do not fail."""
     from remediator.check import run as check
 
+    if options.schema is not None:
+        _print_schema(options.schema)
+        return DONE
     config = _config(options, texts)
     rules, playbooks = ([Path(each) for each in given or ()] for given in (options.rules, options.playbooks))
     report = check(config, rules, playbooks)
     settings = _settings(config) if options.show and config is not None else None
-    if options.json:
+    if options.format == "sarif":
+        _print_sarif(report)
+        return DONE if report.ok else FAILED
+    if options.json or options.format == "json":
         print_json(report.to_json() | ({"settings": settings} if settings is not None else {}))
         return DONE if report.ok else FAILED
     screen = Screen()
@@ -56,11 +67,23 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
     return DONE if report.ok else FAILED
 
 
+def _print_schema(name: str) -> None:
+    from remediator.check.schema import schema
+
+    print_json(schema(name))
+
+
+def _print_sarif(report: Report) -> None:
+    from remediator.check.sarif import document
+
+    print_json(document(report, Path.cwd()))
+
+
 def _proof(proof: AlertProof, texts: Catalog) -> list[tuple[object, str]]:
     window = format_duration(proof.window_seconds)
     if proof.playbook is None and proof.proof.value == "declare":
-        # nobody has to declare anything where no playbook answers
-        said = texts.say("cli.check.unjudged")
+        # nobody has to declare anything where no playbook answers, but whoever writes one would
+        said = texts.say("cli.check.unjudged", reason=proof.detail.rpartition("; ")[0])
     else:
         said = texts.say(f"proof.{proof.proof.value}", window=window, detail=proof.detail)
     return [(proof.alert, "strong"), (proof.playbook or texts.say("cli.check.nobody"), ""), (said, "")]

@@ -1,18 +1,19 @@
-"""`selfheal pause`: no new effect from now on. It writes the pause file itself, so a hung daemon is no obstacle."""
+"""`selfheal pause`: no new effect from now on. It writes the pause files itself, so a hung daemon is no obstacle."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
 import os
+import shlex
 from collections.abc import Callable
 
 from remediator import pause
 from remediator.locale import Catalog
 from remediator.locale.words import moment
-from remediator.model import Pause
+from remediator.model import Pause, Scope
 from selfheal.cli import place as places
-from selfheal.cli.answers import DONE, Failed, Screen, print_json
+from selfheal.cli.answers import DONE, USAGE, Failed, Screen, print_json
 from selfheal.cli.source import paused_now
 from selfheal.common.clock import Clock, SystemClock
 from selfheal.common.durations import parse_duration
@@ -22,7 +23,8 @@ name = "pause"
 
 
 def add_arguments(parser: argparse.ArgumentParser, texts: Catalog) -> None:
-    """Add why, for how long and how hard."""
+    """Add what, why, for how long and how hard."""
+    add_scope(parser, texts)
     add_flag(parser, "--why", metavar="TEXT", default="", help=texts.say("cli.flag.why"))
     add_flag(parser, "--for", dest="span", type=duration, metavar="DURATION", help=texts.say("cli.flag.for"))
     add_flag(parser, "--hard", action="store_true", default=False, help=texts.say("cli.flag.hard"))
@@ -33,25 +35,48 @@ def run(options: argparse.Namespace, texts: Catalog, clock: Clock | None = None)
     """Pause; return 0 when the pause is in force."""
     place = places.find(options.config_file, options.state, texts)
     until = None if options.span is None else (clock or SystemClock()).now() + options.span
-    wanted = Pause(options.who or current_user(), options.why, until, options.hard)
+    scope = scope_of(options)
+    wanted = Pause(options.who or current_user(), options.why, until, options.hard, scope)
     try:
         place.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        whole = pause.write(place.state / pause.NAME, wanted)
+        whole = pause.write(pause.path_of(place.state, scope), wanted)
     except OSError as error:
         raise Failed(texts.say("cli.pause.cannot", state=place.state, error=error)) from error
     found = paused_now(place)
     if options.json:
-        print_json({"paused": found})
+        print_json(found)
         return DONE
     screen = Screen()
     if not whole:
         screen.line(screen.paint(texts.say("cli.pause.bare"), "busy"))
-    ends = moment(found["until"]) if found and found["until"] else ""
-    said = texts.say("cli.pause.until", until=ends) if ends else texts.say("cli.pause.open")
-    screen.line(screen.paint(said, "busy"))
+    file = str(pause.path_of(place.state, scope).relative_to(place.state))
+    ends = next((moment(each["until"]) for each in found["pauses"] if each["file"] == file), "")
+    resume = " ".join(["selfheal resume", *_flags(scope)])
+    key = "cli.pause.until" if ends else "cli.pause.open"
+    screen.line(screen.paint(texts.say(key, until=ends, resume=resume), "busy"))
     if options.hard:
         screen.line(screen.paint(texts.say("page.paused_hard")))
     return DONE
+
+
+def add_scope(parser: argparse.ArgumentParser, texts: Catalog) -> None:
+    """Add which playbook and which target."""
+    add_flag(parser, "--playbook", metavar="NAME", default="", help=texts.say("cli.flag.only_playbook"))
+    add_flag(parser, "--target", metavar="TARGET", default="", help=texts.say("cli.flag.only_target"))
+
+
+def scope_of(options: argparse.Namespace) -> Scope:
+    """Return what the flags name; neither is everything. Raise Failed if it can be no playbook or no target."""
+    scope = Scope(options.playbook, options.target)
+    problem = pause.scope_problem(scope)
+    if problem is not None:
+        raise Failed(problem, USAGE)
+    return scope
+
+
+def _flags(scope: Scope) -> list[str]:
+    given = {"--playbook": scope.playbook, "--target": scope.target}
+    return [f"{flag} {shlex.quote(value)}" for flag, value in given.items() if value]
 
 
 def duration(text: str) -> float:

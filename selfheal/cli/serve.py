@@ -21,6 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser, texts: Catalog) -> None:
         default="127.0.0.1:9977",
         help=texts.say("cli.flag.listen_address"),
     )
+    add_flag(
+        parser,
+        "--web.config.file",
+        dest="web_config",
+        metavar="FILE",
+        default="",
+        help=texts.say("cli.flag.web_config"),
+    )
     levels = ("debug", "info", "warn", "error")
     add_flag(parser, "--log.level", dest="log_level", choices=levels, default="info", help=texts.say("cli.flag.level"))
     forms = ("logfmt", "json")
@@ -40,6 +48,7 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
         [
             f"--config.file={options.config_file}",
             f"--web.listen-address={options.listen_address}",
+            f"--web.config.file={options.web_config}",
             f"--log.level={options.log_level}",
             f"--log.format={'json' if options.json else options.log_format}",
         ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from remediator.locale import Catalog
 from remediator.locale.words import word
+from remediator.model import Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, USAGE, Failed, Screen, colour_of, print_json
 from selfheal.cli.pause import current_user
-from selfheal.cli.source import NoAnswer, Refusal, running
+from selfheal.cli.source import ApiSource, NoAnswer, Refusal, running
 from selfheal.common.flags import add_flag
 
 name = "settle"
@@ -28,9 +30,15 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
     """Settle; return 0 when the remediator took it, 1 when there was nothing to settle."""
     if options.how not in WAYS:
         raise Failed(texts.say("cli.settle.how_needed", ways=", ".join(WAYS)), USAGE)
+    who = options.who or current_user()
+    return say_of_a_run(options, texts, lambda source: source.settle(options.id, options.how, who))
+
+
+def say_of_a_run(options: argparse.Namespace, texts: Catalog, say: Callable[[ApiSource], Json]) -> int:
+    """Say something of the remediation `options.id` to the running remediator and print what it is then."""
     place = places.find(options.config_file, options.state, texts)
     try:
-        found = running(place, texts).settle(options.id, options.how, options.who or current_user())
+        found = say(running(place, texts))
     except NoAnswer as error:
         raise Failed(texts.say("cli.no_answer", error=str(error))) from error
     except Refusal as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import sqlite3
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from remediator.model import Json
 from selfheal import __version__
 from selfheal.cli.answers import NOTHING_TO_ASK, Failed
 from selfheal.cli.place import STORE, Place
-from selfheal.common.clock import SystemClock, to_rfc3339
+from selfheal.common.clock import SystemClock
 
 TIMEOUT = 5.0
 """Seconds after which a remediator that does not answer counts as hung, and the store is read instead."""
@@ -42,8 +43,16 @@ class Source(Protocol):
         """Return a page of alerts."""
         ...
 
+    def approvals(self, limit: int, state: str | None = None) -> Json:
+        """Return the newest requests to people."""
+        ...
+
     def status(self) -> Json:
         """Return the state of the whole."""
+        ...
+
+    def breakers(self) -> list[Json]:
+        """Return the circuit breakers that ever moved."""
         ...
 
 
@@ -70,6 +79,7 @@ class ApiSource:
         # listening on every address means: also on this machine's own
         self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._port = parts.port or 80
+        self._context = _own_address() if parts.scheme == "https" else None
         self._headers = {"Accept": "application/json", "Connection": "close"}
         if place.token is not None:
             self._headers["Authorization"] = f"Bearer {place.token.reveal()}"
@@ -77,6 +87,8 @@ class ApiSource:
     def ask(self, method: str, path: str, body: Json | None = None) -> Json:
         """Send one request, return the JSON answer. Raise NoAnswer, or Refusal with what the API said."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+        if self._context is not None:
+            connection = http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT, context=self._context)
         headers = dict(self._headers)
         data = None
         if body is not None:
@@ -117,9 +129,43 @@ class ApiSource:
         """Return the state of the whole."""
         return self.ask("GET", "/api/v1/status")
 
+    def breakers(self) -> list[Json]:
+        """Return the circuit breakers that ever moved."""
+        found: list[Json] = self.ask("GET", "/api/v1/breakers" + _query(limit=200))["items"]
+        return found
+
+    def reset_breaker(self, name: str, why: str, who: str) -> Json:
+        """Close a circuit breaker; return all of them."""
+        return self.ask("POST", f"/api/v1/breakers/{quote(name, safe='')}/reset", {"why": why, "who": who})
+
+    def approvals(self, limit: int, state: str | None = None) -> Json:
+        """Return the newest requests to people, each with its link if links are given."""
+        return self.ask("GET", "/api/v1/approvals" + _query(limit=limit, state=state))
+
+    def approval(self, id: str) -> Json | None:
+        """Return one request, or None."""
+        try:
+            return self.ask("GET", f"/api/v1/approvals/{quote(id, safe='')}")
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+
+    def answer(self, id: str, way: str, said: Json) -> Json:
+        """Say yes (`grant`) or no (`refuse`) to a request; return it."""
+        return self.ask("POST", f"/api/v1/approvals/{quote(id, safe='')}/{way}", said)
+
+    def run_playbook(self, name: str, asked: Json) -> Json:
+        """Run a playbook, or only try it; return what became of that."""
+        return self.ask("POST", f"/api/v1/playbooks/{quote(name, safe='')}/run", asked)
+
     def settle(self, id: str, how: str, who: str) -> Json:
         """Say what became of an unknown outcome; return the remediation."""
         return self.ask("POST", f"/api/v1/remediations/{quote(id, safe='')}/settle", {"as": how, "who": who})
+
+    def cancel(self, id: str, who: str) -> Json:
+        """Call a remediation off before its next effect; return it."""
+        return self.ask("POST", f"/api/v1/remediations/{quote(id, safe='')}/cancel", {"who": who})
 
 
 class StoreSource:
@@ -147,15 +193,27 @@ class StoreSource:
         page: Json = self._read(lambda reader: reader.list_alerts(limit, _before(cursor)))
         return page
 
+    def approvals(self, limit: int, state: str | None = None) -> Json:
+        """Return the newest requests to people; links are only for who may answer them."""
+        page: Json = self._read(lambda reader: reader.list_approvals(limit, None, state))
+        return page
+
     def status(self) -> Json:
         """Return the state of the whole, as far as it can be known without the remediator."""
         return {
             "highest_mode": self._place.highest_mode or None,
-            "paused": paused_now(self._place),
+            **paused_now(self._place),
             "counts": self._read(lambda reader: reader.counts()),
             "blind": None,
             "version": __version__,
         }
+
+    def breakers(self) -> list[Json]:
+        """Return the circuit breakers that ever moved."""
+        # as large as the web it belongs to, and only wanted here
+        from remediator.web import views
+
+        return self._read(lambda reader: views.breakers(reader.breakers()))  # type: ignore[no-any-return]
 
     def _read(self, question: Callable[[Any], Any]) -> Any:
         from remediator.store import Reader
@@ -165,13 +223,9 @@ class StoreSource:
             return question(reader)
 
 
-def paused_now(place: Place) -> Json | None:
-    """Return the pause in force as the API shows it, read from the pause file."""
-    found = pause.read(place.state / pause.NAME, SystemClock().now())
-    if found is None:
-        return None
-    until = None if found.until is None else to_rfc3339(found.until)
-    return {"who": found.who, "why": found.why, "until": until, "hard": found.hard}
+def paused_now(place: Place) -> Json:
+    """Return the pauses in force as the API shows them, `paused` and `pauses`, read from their files."""
+    return pause.told(place.state, SystemClock().now())
 
 
 @contextmanager
@@ -222,6 +276,17 @@ def _refused(place: Place, error: Refusal, texts: Catalog) -> str:
     if error.status in (401, 403):
         return texts.say("cli.token_refused", detail=str(error))
     return texts.say("cli.refused", status=error.status, detail=str(error))
+
+
+def _own_address() -> ssl.SSLContext:
+    """Return how to speak with this machine itself: its state folder, which only its owner can write, names the port.
+
+    The certificate is for the name by which others know this machine, so it cannot be compared with that address.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _query(**values: object) -> str:

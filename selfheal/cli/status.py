@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 
 from remediator.locale import Catalog
-from remediator.locale.words import fate, is_wrong, mode, moment, why, word
+from remediator.locale.words import fate, is_wrong, mode, moment, paused, where, why, word
 from remediator.model import LIVE, Json, State
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Screen, colour_of, print_json
+from selfheal.cli.breaker import breaker_row
 from selfheal.cli.source import Source, asking
 
 name = "status"
@@ -68,7 +69,7 @@ def _show(screen: Screen, found: Json, texts: Catalog) -> None:
                 [
                     (moment(alert["starts_at"]), "soft"),
                     (alert["alertname"], "strong"),
-                    (alert["labels"].get("instance", ""), ""),
+                    (where(alert), ""),
                     (fate(texts, alert), colour_of(alert["fate"])),
                     (word(texts, "reason", alert["reason"]), ""),
                 ]
@@ -89,18 +90,34 @@ def _show(screen: Screen, found: Json, texts: Catalog) -> None:
                 for run in under_way
             ]
         )
+    _show_limits(screen, found, texts)
     _show_counts(screen, found, texts)
 
 
 def _show_hindrances(screen: Screen, found: Json, texts: Catalog) -> None:
-    paused = found["paused"]
-    if paused:
-        who = texts.say("page.paused_by", who=paused["who"] or "?", why=paused["why"] or "-")
-        until = texts.say("page.paused_until", until=moment(paused["until"])) if paused["until"] else ""
-        hard = texts.say("page.paused_hard") if paused["hard"] else ""
-        screen.line(screen.paint(" ".join(filter(None, (texts.say("page.paused"), who, until, hard))), "busy"))
+    for pause in found.get("pauses") or filter(None, [found["paused"]]):
+        screen.line(screen.paint(paused(texts, pause), "busy"))
     if found["blind"]:
         screen.line(screen.paint(texts.say("page.blind", sources=", ".join(found["blind"])), "bad"))
+
+
+def _show_limits(screen: Screen, found: Json, texts: Catalog) -> None:
+    """Show what stays back for its past: open breakers, and what was healed too often."""
+    if found.get("breakers"):
+        screen.heading(texts.say("cli.status.breakers"))
+        screen.table([breaker_row(breaker, texts) for breaker in found["breakers"]])
+    if found.get("root_causes"):
+        screen.heading(texts.say("cli.status.root_causes"))
+        screen.table(
+            [
+                [
+                    (each["playbook"], "strong"),
+                    (each["target"], ""),
+                    (texts.say("cli.status.healed", count=each["healed"]), "bad"),
+                ]
+                for each in found["root_causes"]
+            ]
+        )
 
 
 def _show_counts(screen: Screen, found: Json, texts: Catalog) -> None:

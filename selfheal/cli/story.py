@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from remediator.locale import Catalog
-from remediator.locale.words import asked, fate, item, last_decision, mode, moment, proof, word
+from remediator.locale.words import (
+    asked,
+    details,
+    fate,
+    item,
+    last_decision,
+    mode,
+    moment,
+    proof,
+    who_answered,
+    word,
+    would_touch,
+)
 from remediator.model import Json
 from selfheal.cli.answers import Screen, colour_of
 
@@ -53,6 +65,7 @@ def tell_remediation(screen: Screen, run: Json, texts: Catalog) -> None:
     ]
     _facts(screen, facts)
     _decisions(screen, run["decisions"], texts)
+    _observed(screen, run, texts)
     _steps(screen, run["steps"], texts)
     _evidence(screen, run["evidence"], texts)
     _history(screen, run["events"], texts)
@@ -71,13 +84,25 @@ def _decisions(screen: Screen, decisions: Sequence[Json], texts: Catalog) -> Non
     for each in last:
         until = f" ({texts.say('page.until')} {moment(each['until'])})" if each.get("until") else ""
         reason = word(texts, "reason", each["reason"]) if each["answer"] != "allow" else ""
-        detail = ", ".join(f"{key}: {value}" for key, value in (each.get("detail") or {}).items()) if reason else ""
+        detail = details(texts, each.get("detail")) if reason else ""
         answer = (word(texts, "answer", each["answer"]), _ANSWERS.get(each["answer"], ""))
         said = " – ".join(filter(None, (f"{reason}{until}", detail)))
         rows.append([(word(texts, "guard", each["guard"]), ""), answer, (said, "")])
     screen.table(rows)
     if earlier:
         screen.line("  " + screen.paint(texts.say("page.earlier_decisions", count=earlier), "soft"))
+
+
+def _observed(screen: Screen, run: Json, texts: Catalog) -> None:
+    """Show what an observed remediation would have touched."""
+    items, more = would_touch(run)
+    if not items:
+        return
+    screen.heading(texts.say("approve.things"))
+    shown = [item(texts, each) for each in items[:ITEMS]]
+    more += len(items) - len(shown)
+    for each in shown + ([texts.say("page.more", count=more)] if more else []):
+        screen.line(f"  {screen.paint(each)}")
 
 
 def _steps(screen: Screen, steps: Sequence[Json], texts: Catalog) -> None:
@@ -118,12 +143,15 @@ def _evidence(screen: Screen, evidence: Sequence[Json], texts: Catalog) -> None:
     for each in evidence:
         phase = word(texts, "evidence", each["phase"])
         screen.line(f"  {screen.paint(phase, 'strong')}  {screen.paint(moment(each['at']), 'soft')}")
+        if each["body"].get("probes"):
+            _probes(screen, each["body"]["probes"])
+            continue
         facts = proof(texts, each["body"])
         if not facts:
             screen.line(f"     {screen.paint(_short(each['body']))}")
             continue
         questions = asked(each["body"])
-        most = ASKED if each["body"]["healthy"] and each["body"].get("alive") else len(questions)
+        most = ASKED if each["body"].get("healthy") and each["body"].get("alive") else len(questions)
         _facts(screen, facts)
         for query, answer in questions[:most]:
             screen.line(
@@ -133,23 +161,29 @@ def _evidence(screen: Screen, evidence: Sequence[Json], texts: Catalog) -> None:
             screen.line("  " + screen.paint(texts.say("cli.why.more_asked", count=len(questions) - most), "soft"))
 
 
+def _probes(screen: Screen, probes: Sequence[Json]) -> None:
+    """Show what each probe saw, or why it saw nothing."""
+    for each in probes:
+        seen = {key: value for key, value in each.items() if key not in ("probe", "arguments")}
+        screen.line(f"     {screen.paint(each.get('probe'), 'strong')}: {screen.paint(_short(seen))}")
+
+
 def _history(screen: Screen, events: Sequence[Json], texts: Catalog) -> None:
-    moves = [event for event in events if event["kind"] == "moved"]
-    if not moves:
-        return
-    screen.heading(texts.say("page.history"))
-    # a move that nothing new led to keeps the reason of the one before
-    reasons = [None, *(event["reason"] for event in moves)]
-    screen.table(
-        [
-            [
-                (moment(event["at"]), "soft"),
-                (word(texts, "state", event["to"]), colour_of(event["to"])),
-                (word(texts, "reason", event["reason"]) if event["reason"] != before else "", ""),
-            ]
-            for event, before in zip(moves, reasons, strict=False)
-        ]
-    )
+    rows: list[list[tuple[object, str]]] = []
+    before = None
+    for event in events:
+        who = who_answered(event)
+        if event["kind"] == "moved":
+            # a move that nothing new led to keeps the reason of the one before
+            said = word(texts, "reason", event["reason"]) if event["reason"] != before else ""
+            state = (word(texts, "state", event["to"]), colour_of(event["to"]))
+            rows.append([(moment(event["at"]), "soft"), state, (said, "")])
+            before = event["reason"]
+        elif event["kind"] == "approval" and who:
+            rows.append([(moment(event["at"]), "soft"), (word(texts, "approval", event["to"]), ""), (who, "")])
+    if rows:
+        screen.heading(texts.say("page.history"))
+        screen.table(rows)
 
 
 def _labels(labels: Json) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from remediator.locale import Catalog
-from remediator.locale.words import fate, moment, word
+from remediator.locale.words import fate, moment, where, word
 from remediator.model import Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Failed, Screen, colour_of, print_json
@@ -93,7 +93,7 @@ def _list(screen: Screen, items: list[Json], texts: Catalog) -> None:
             [
                 (moment(alert["received_at"]), "soft"),
                 (alert["alertname"] or texts.say("cli.why.nameless"), "strong"),
-                (alert["labels"].get("instance", ""), ""),
+                (where(alert), ""),
                 (word(texts, "alert_status", alert["status"]), ""),
                 (fate(texts, alert), colour_of(alert["fate"])),
                 (word(texts, "reason", alert["reason"]), ""),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 
@@ -18,6 +20,11 @@ class Clock(Protocol):
         """Return seconds that never jump."""
         ...
 
+    @property
+    def boot(self) -> str:
+        """What the monotonic clock's seconds are comparable within, also between processes; empty: not at all."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -29,6 +36,11 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never jump."""
         return time.monotonic()
+
+    @property
+    def boot(self) -> str:
+        """The kernel's name of this boot; empty where it has none."""
+        return _boot()
 
 
 class ManualClock:
@@ -46,6 +58,11 @@ class ManualClock:
         """Return seconds that never jump."""
         return self._monotonic
 
+    @property
+    def boot(self) -> str:
+        """Always the same boot: whoever wants another makes another clock."""
+        return f"manual {id(self)}"
+
     def advance(self, seconds: float) -> None:
         """Move both clocks forward by `seconds`."""
         self._now += seconds
@@ -54,6 +71,14 @@ class ManualClock:
     def jump(self, seconds: float) -> None:
         """Move only the wall clock, forward or back, as a clock correction does."""
         self._now += seconds
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def to_rfc3339(seconds: float) -> str:

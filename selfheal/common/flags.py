@@ -38,7 +38,7 @@ def add_flag(parser: argparse._ActionsContainer, *names: str, help: str, default
     given = os.environ.get(variable, "")
     if given:
         action.default = _Given(given)
-        action.type = _reading(variable, action, options.get("action") == "append")
+        action.type = _reading(variable, action, options.get("action") in ("append", "extend"))
 
 
 def _reading(variable: str, action: argparse.Action, repeatable: bool) -> _Convert:

@@ -58,7 +58,7 @@ process_names:
 
 _REMEDIATOR = """\
 # Yours to edit. `selfheal up` keeps addresses, state, hosts and token files in it up to date and leaves the rest alone.
-# highest_mode: observe | auto; nothing climbs above it.
+# highest_mode: observe | approve | auto; nothing climbs above it.
 # playbooks: [shipped, playbooks/*.yml] adds your own, once there are some.
 """
 
@@ -227,6 +227,10 @@ def _render_remediator(settings: Settings) -> None:
             "rules": [*map(str, shipped_rules()), "rules/*.yml"],
             "highest_mode": "auto",
             "limits": {"cooldown": "0s", "rate": ["1000/1h"]},
+            # its Prometheus has just started, all its faults are one machine's, and they come again and again
+            "monitoring": {"targets": 100, "scrape_gap": 20, "after_restart": "0s"},
+            "breaker": {"minimum": 100},
+            "repeats": {"most": 1000},
             "reconcile": "5s",
         }
         _write(file, ours | extra)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from remediator import check
-from remediator.check import CHECKS, Report, run
+from remediator.check import CHECKS, READING, Report, run
 from remediator.config import SHIPPED_PLAYBOOKS, SHIPPED_RULES, shipped_files
 from remediator.judge import Proof
+from selfheal.common.shipped import shipped
 
 CASES = sorted((Path(__file__).parent / "cases").iterdir())
-READERS = {"rules", "world"}
-"""Modules in the room that read and check nothing."""
+READERS = {"rules", "world", "answers", "known_labels", "positions", "sarif", "schema", "fragments", "described"}
+"""Modules in the room that check nothing."""
 
 
 def check_case(case: Path, folder: Path) -> Report:
@@ -111,3 +113,52 @@ def test_a_policy_that_others_may_write_is_told(tmp_path: Path) -> None:
 
     wanted = f"{folder}/policy.yml: can be written by others (mode 0666), so everything is denied; "
     assert wanted + f"run chmod 600 {folder}/policy.yml" in found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_every_problem_of_a_check_names_file_path_and_remedy(case: Path, tmp_path: Path) -> None:
+    report = check_case(case, tmp_path / "c")
+
+    assert len(report.found_by) == len(report.problems)
+    for problem, found_by in zip(report.problems, report.found_by, strict=True):
+        assert Path(problem.file).is_file()
+        assert problem.path or found_by == READING
+        assert problem.what
+        assert problem.remedy or found_by == READING
+        assert problem.level in ("error", "warning")
+
+
+def test_every_check_has_a_case_and_a_row_in_the_reference(tmp_path: Path) -> None:
+    page = (
+        shipped("docs", "reference", "playbooks.md").read_text("utf-8").partition("## What `selfheal check` proves")[2]
+    )
+    found = {name for number, case in enumerate(CASES) for name in check_case(case, tmp_path / str(number)).found_by}
+
+    assert found == {READING, *(check.name for check in CHECKS)}
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == [*(check.name for check in CHECKS), READING]
+
+
+def test_an_address_and_a_header_that_are_forgotten_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    check_case(next(case for case in CASES if case.name == "settings_that_just_do"), folder)
+    for name in ("key", "hmac"):
+        (folder / name).write_text("0123456789abcdef" * 3)
+        (folder / name).chmod(0o600)
+    file = folder / "remediator.yml"
+    written = file.read_text() + "hook: {hmac: {secret_file: hmac}}\napproval: {link_key_file: key}\n"
+    file.write_text(written)
+
+    found = [f"{problem.level}: {problem}".replace(f"{folder}/", "") for problem in run(file).problems]
+
+    assert found == [
+        "warning: remediator.yml: approval.link_key_file: signs nothing: without approval.url there are no links; "
+        "add approval.url",
+        "warning: remediator.yml: hook.hmac.timestamp_header: is missing, so whoever saw a signed delivery can send it "
+        "again at any time; add it here and in Grafana's contact point",
+    ]
+    file.write_text(
+        written.replace("secret_file: hmac", "secret_file: hmac, timestamp_header: X-Time").replace(
+            "link_key_file: key", "link_key_file: key, url: https://heal.example"
+        )
+    )
+    assert run(file).problems == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from remediator.check.labels import labels_of_rule
+from remediator.check.known_labels import labels_of_rule
 from remediator.check.rules import Rule
 
 

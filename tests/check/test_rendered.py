@@ -10,6 +10,8 @@ from remediator.check import run
 from selfheal.stack.config import Settings, render, wanted_ports
 from selfheal.stack.layout import Layout
 
+HEALED_ON_AND_ON = "limits.cooldown: is 0s"
+"""Of the demo's patient, who falls ill again as soon as it is well."""
 BEFORE_THE_PATIENT_LIVES = ("is no folder on this machine", "so no process may be signalled until it does")
 
 
@@ -25,5 +27,7 @@ def test_what_is_rendered_is_clean(demo: bool, scrape: float, tmp_path: Path) ->
 
     errors = [str(problem) for problem in report.problems if problem.level == "error"]
     left = [str(problem) for problem in report.problems if not problem.what.endswith(BEFORE_THE_PATIENT_LIVES)]
+    if demo:
+        left = [text for text in left if "/playbooks/patient_" not in text or HEALED_ON_AND_ON not in text]
     assert errors == []
     assert left == []

@@ -116,9 +116,9 @@ def home(tmp_path: Path, say: Callable[..., Told]) -> Iterator[Home]:
 
 
 @pytest.fixture
-def served(home: Home) -> Iterator[StoreService]:
-    """The remediator's API over that store, found by the address file."""
-    service = StoreService(home.store)
+def served(home: Home, request: pytest.FixtureRequest) -> Iterator[StoreService]:
+    """The remediator's API over that store, found by the address file; a test may ask for another kind of service."""
+    service = getattr(request, "param", StoreService)(home.store)
     server = WebServer(
         ("127.0.0.1", 0), make_app(service, Access(api=(Secret(API_TOKEN),)), Metrics("1.2.3")), threads=4
     )

@@ -101,7 +101,7 @@ def test_why_tells_every_guards_answer_steps_evidence_and_verdict(
         "restart_leaking_worker → web-1/process_group:worker: healed",
         "fixed, proven on fresh samples",
         "What the guards said (2026-01-01 00:00:01 UTC)",
-        "Decided 1 times before this",
+        "Earlier decisions: 1;",
         "1. process.terminate  done",
         "Planned: process 4242 of worker",
         "Touched: process 4242 of worker",
@@ -217,6 +217,71 @@ def test_pause_works_without_a_daemon_and_resume_ends_it(home: Home) -> None:
     assert resumed.out == "Resumed.\n"
     assert again.out == "Nothing was paused.\n"
     assert pause.read(home.own / pause.NAME, 0.0) is None
+
+
+def test_a_playbook_or_a_target_is_paused_alone_and_every_pause_is_shown(home: Home) -> None:
+    home.selfheal("pause", "--why", "all of it", "--who", "kim", "--for", "2h")
+    told = home.selfheal("pause", "--playbook", "restart_service", "--who", "lee")
+    home.selfheal("pause", "--target", "web-1/service:a shop", "--who", "max", "--hard")
+    home.selfheal("pause", "--playbook", "heal", "--target", "web-1/service:shop", "--who", "ann")
+    (home.own / pause.FOLDER / "what is this").touch()
+
+    shown = home.selfheal("status").out.splitlines()
+    found = home.selfheal("status", "--json").json()
+
+    assert told.out == "Paused; selfheal resume --playbook restart_service ends it.\n"
+    lines = [line for line in shown if "paused" in line]
+    assert lines[0].startswith("Remediation is paused. By kim: all of it. Until 20")
+    assert lines[1:] == [
+        "Playbook heal is paused on web-1/service:shop. By ann: -.",
+        "Playbook restart_service is paused. By lee: -.",
+        "Target web-1/service:a shop is paused. By max: -. Steps that always run are stopped too.",
+        "Remediation is paused. By ?: the pause file cannot be read. (file pause.d/what is this)",
+    ]
+    assert found["paused"]["who"] == ""
+    assert [(each["playbook"], each["target"], each["who"]) for each in found["pauses"]] == [
+        ("", "", "kim"),
+        ("heal", "web-1/service:shop", "ann"),
+        ("restart_service", "", "lee"),
+        ("", "web-1/service:a shop", "max"),
+        ("", "", ""),
+    ]
+
+
+def test_resume_ends_exactly_the_pause_that_is_named_and_says_what_is_left(home: Home) -> None:
+    home.selfheal("pause", "--who", "kim")
+    home.selfheal("pause", "--playbook", "heal", "--who", "kim")
+
+    other = home.selfheal("resume", "--playbook", "other")
+    heal = home.selfheal("resume", "--playbook", "heal", "--who", "lee", "--json").json()
+
+    assert other.out.splitlines() == [
+        "Nothing was paused.",
+        "Remediation is paused. By kim: -.",
+        "Playbook heal is paused. By kim: -.",
+    ]
+    assert (heal["was_paused"], heal["paused"]["who"], len(heal["pauses"])) == (True, "kim", 1)
+    assert pause.signed(home.own) == {"pause.d/playbook=heal": "lee"}
+
+
+def test_resume_of_all_ends_what_nobody_can_read_too(home: Home) -> None:
+    home.selfheal("pause", "--target", "web-1/service:shop")
+    (home.own / pause.FOLDER / "?").write_text("{")
+
+    told = home.selfheal("resume", "--all")
+
+    assert told.out == "Resumed.\n"
+    assert pause.read_all(home.own, 0.0) == {}
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+@pytest.mark.parametrize("words", [("--playbook", "Heal It"), ("--target", "web-1")])
+def test_what_is_no_playbook_or_target_is_refused(home: Home, command: str, words: tuple[str, str]) -> None:
+    told = home.selfheal(command, *words)
+
+    assert told.code == 2
+    assert "; use small letters" in told.err or "; write HOST/KIND:NAME" in told.err
+    assert pause.read_all(home.own, 0.0) == {}
 
 
 def test_a_pause_can_end_by_itself(home: Home) -> None:

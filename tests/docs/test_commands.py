@@ -57,8 +57,6 @@ def test_every_selfheal_command_shown_exists_with_its_flags(page: Path) -> None:
     shown = re.findall(r"(?:^|[ /$])selfheal ([a-z]+)\b([^\n|#;&)]*)", _code(page.read_text("utf-8")), re.MULTILINE)
 
     for command, rest in shown:
-        if command == "audit":
-            continue  # the promises say that it does not exist yet
         assert command in COMMANDS
         flags = {word.partition("=")[0] for word in shlex.split(rest.replace("'", "")) if word.startswith("--")}
         assert flags <= _flags_of(command), f"selfheal {command}{rest}"

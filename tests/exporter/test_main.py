@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import time
@@ -84,23 +83,6 @@ def test_a_wrong_config_ends_it_with_every_error_and_no_traceback(tmp_path: Path
         "add at least one of comm, exe, cmdline",
         f"{tmp_path}/groups.yml: process_names[1].comm: must be a list with at least one text; write [...] around it",
     ]
-
-
-def test_a_scrape_of_this_host_stays_cheap() -> None:
-    with running() as program:
-        get(program.port, "/metrics")
-
-        def ticks() -> int:
-            words = Path(f"/proc/{program.child.pid}/stat").read_text().rpartition(")")[2].split()
-            return int(words[11]) + int(words[12])
-
-        before = ticks()
-        for _ in range(50):
-            get(program.port, "/metrics")
-        used = (ticks() - before) / os.sysconf("SC_CLK_TCK") / 50
-
-    # some 2 ms on the slowest machine tried; ten times that would be felt at a scrape a second
-    assert used < 0.02
 
 
 def test_what_it_says_about_itself_is_what_the_kernel_says() -> None:

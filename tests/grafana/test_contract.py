@@ -41,6 +41,13 @@ REMEDIATOR = {
     "selfheal_evidence_errors_total",
     "selfheal_last_remediation_timestamp_seconds",
     "selfheal_queue_oldest_seconds",
+    "selfheal_remediator_audit_broken",
+    "selfheal_remediator_breaker_open",
+    "selfheal_remediator_root_cause_candidates",
+    "selfheal_remediator_selftest_age_seconds",
+    "selfheal_remediator_selftest_wanted",
+    "selfheal_remediator_under_way_oldest_seconds",
+    "selfheal_remediator_unhealed_in_a_row",
     "selfheal_remediations",
     "selfheal_stage_errors_total",
     "selfheal_store_errors_total",
@@ -70,7 +77,8 @@ def test_the_rules_ask_only_for_what_is_exported_or_recorded() -> None:
 def test_the_remediator_exports_what_the_contract_says() -> None:
     metrics = Metrics("0")
     metrics.show_playbooks({"any": Mode.OBSERVE})
-    metrics.read_from(Readings(dict, lambda: 0, lambda: 0.0, lambda: False))
+    metrics.observe("breaker_open", 0.0, playbook="any")
+    metrics.read_from(Readings(dict, lambda: 0, lambda: 0.0, lambda: False, selftest_age=lambda: 0.0))
     exported = {
         sample.name for family in metrics.registry.collect() for sample in [*family.samples, Sample(family.name, {}, 0)]
     }

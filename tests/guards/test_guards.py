@@ -221,10 +221,29 @@ def test_a_guard_answers(
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"), [(Mode.OBSERVE, Reason.OBSERVE_MODE), (Mode.APPROVE, Reason.APPROVAL_MISSING)]
+    ("given", "expected"),
+    [
+        (Mode.OBSERVE, (Answer.DENY, Reason.OBSERVE_MODE)),
+        (Mode.APPROVE, (Answer.ALLOW, Reason.ALLOWED)),
+        (Mode.AUTO, (Answer.ALLOW, Reason.ALLOWED)),
+    ],
 )
-def test_only_mode_auto_may_act(given: Mode, reason: Reason) -> None:
+def test_a_playbook_that_only_observes_does_not_act(given: Mode, expected: tuple[Answer, Reason]) -> None:
     answer = mode.check(replace(FROZEN, mode=given), FACTS, HISTORY, NOW)
+
+    assert (answer.answer, answer.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (Mode.OBSERVE, Reason.OBSERVE_MODE),
+        (Mode.APPROVE, Reason.PLAYBOOK_CHANGED),
+        (Mode.AUTO, Reason.PLAYBOOK_CHANGED),
+    ],
+)
+def test_what_may_not_go_so_far_any_more_does_not_act(given: Mode, reason: Reason) -> None:
+    answer = mode.check(replace(FROZEN, mode=given), replace(FACTS, withdrawn=True), HISTORY, NOW)
 
     assert (answer.answer, answer.reason) == (Answer.DENY, reason)
 

@@ -11,6 +11,8 @@ STILL: Change = {}
 DOWN = "down"
 UP = "up"
 REMOVED = "removed"
+BLIP = "blip"
+"""Well for fewer samples than a window holds, then as sick as before: the figures of `blip`, or the target itself."""
 
 # the end of a scenario's name says what must be found
 HEALED = "healed"
@@ -25,8 +27,8 @@ class Shape:
     then: Mapping[str, Change | str]
     window: float = 0.0
     starts_down: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """Labels of the alert besides instance, job and shape."""
+    blip: Change = field(default_factory=dict)
+    """What is well for a moment where `then` says BLIP."""
 
 
 RECORDINGS = """
@@ -40,8 +42,6 @@ groups:
       - {record: 'two:sum', expr: 'sum by (instance, job, shape) (one:double)'}
       - {record: 'slow:rate', expr: 'rate(slow_total[4s])'}
 """
-
-_COMMON = {"gone": None, "down": DOWN, "sick": STILL}
 
 
 def _ends(series: str, healed: Change, **more: Change | str) -> dict[str, Change | str]:
@@ -60,12 +60,44 @@ SHAPES: Mapping[str, Shape] = {
     "unlike": Shape("unlike_x != 1", {"unlike_x": 0}, _ends("unlike_x", {"unlike_x": 1})),
     "up": Shape('up{shape="up"} == 0', {"any": 1}, {"sick": STILL, HEALED: UP, "removed": REMOVED}, starts_down=True),
     "maxup": Shape(
-        'max_over_time(up{shape="maxup"}[3s]) == 0',
+        'max_over_time(up{shape="maxup"}[5s]) == 0',
         {"any": 1},
-        {"sick": STILL, HEALED: UP, "removed": REMOVED},
-        window=3,
+        {"sick": STILL, HEALED: UP, "removed": REMOVED, "blip": BLIP},
+        window=5,
         starts_down=True,
     ),
+    "lowest": Shape(
+        "min_over_time(lowest_x[5s]) > 5",
+        {"lowest_x": 9},
+        _ends("lowest_x", {"lowest_x": 2}, blip=BLIP),
+        window=5,
+        blip={"lowest_x": 2},
+    ),
+    "ratio": Shape(
+        "ratio_part / ignoring (mode) ratio_whole > 0.5",
+        {'ratio_part{mode="used"}': 9, "ratio_whole": 10},
+        _ends('ratio_part{mode="used"}', {'ratio_part{mode="used"}': 2}, halved={"ratio_whole": None}),
+    ),
+    "stale": Shape(
+        "time() - stale_seconds > 300", {"stale_seconds": 1}, _ends("stale_seconds", {"stale_seconds": 4e9})
+    ),
+    "grown": Shape(
+        "increase(grown_total[4s]) > 2",
+        {"grown_total": (5, 3)},
+        _ends("grown_total", {"grown_total": (None, 0)}),
+        window=4,
+    ),
+    "members": Shape(
+        "count by (instance, job, shape) (member_x) < 2",
+        {'member_x{member="a"}': 1},
+        _ends('member_x{member="a"}', {'member_x{member="b"}': 1}, another={'member_x{member="a"}': None}),
+    ),
+    "strict": Shape(
+        "strict_x > on (instance) group_left () strict_limit",
+        {"strict_x": 9, "strict_limit": 5},
+        _ends("strict_x", {"strict_x": 4}, unlimited={"strict_limit": None}),
+    ),
+    "night": Shape("night_x > 5 and on () hour() >= 0", {"night_x": 9}, _ends("night_x", {"night_x": 2})),
     "leak": Shape(
         "deriv(leak_bytes[4s]) > 1 and leak_bytes > 50",
         {"leak_bytes": (100, 20)},

@@ -29,12 +29,14 @@ from remediator.judge.inputs import Recorded
 from remediator.judge.parse import parse
 from remediator.judge.printer import show
 from tests.judge.clinic import Clinic, Scraped, scraping
-from tests.judge.shapes import DOWN, HEALED, RECORDINGS, REMOVED, SHAPES, UP
+from tests.judge.shapes import BLIP, DOWN, HEALED, RECORDINGS, REMOVED, SHAPES, UP
 from tests.stack.support import wait_until
 
 WATCHED = 11.0
 """Seconds of looking after the change."""
 SCRAPE = 1.0
+BLIP_LASTS = 2.3
+"""Seconds: two samples or three, fewer than a window holds."""
 ALIVE = 'up{shape="plain"} == 1 and on (instance) plain_x'
 
 PRINTED = (
@@ -122,6 +124,8 @@ def observe(clinic: Clinic, scraped: Scraped) -> Ward:
     end = scraped.prometheus.now()
     pause = Event()
     while (now := scraped.prometheus.now()) - end < WATCHED:
+        if now - end >= BLIP_LASTS:
+            end_blips(clinic)
         ask = at(scraped, now)
         for patient in seen.values():
             patient.looks.append((now - end, judge(patient.case, patient.labels, patient.baseline, end, now, ask)))
@@ -167,12 +171,22 @@ def change(clinic: Clinic) -> set[str]:
             name = f"{shape}-{end}"
             if what == REMOVED:
                 removed.add(name)
+            elif what == BLIP:
+                clinic.down(name, False)
+                clinic.put(name, spec.blip)
             elif isinstance(what, str):
                 clinic.down(name, what == DOWN)
                 assert what in (DOWN, UP)
             else:
                 clinic.put(name, what)
     return removed
+
+
+def end_blips(clinic: Clinic) -> None:
+    for shape, spec in SHAPES.items():
+        if BLIP in spec.then.values():
+            clinic.down(f"{shape}-{BLIP}", spec.starts_down)
+            clinic.put(f"{shape}-{BLIP}", spec.sick)
 
 
 NAMES = [f"{shape}-{end}" for shape, spec in SHAPES.items() for end in spec.then]
@@ -230,11 +244,29 @@ def test_a_patient_that_stays_sick_is_known_to_be(ward: Ward, name: str) -> None
         ("worse-critical", {"still_true"}),
         ("hours-sick", {"still_true"}),
         ("over-vanished", {"series_gone"}),
+        ("strict-unlimited", {"series_gone"}),
+        ("members-another", {"series_gone", "no_value"}),
         ("either-appeared", {"still_true"}),
     ],
 )
 def test_the_reason_tells_what_is_the_matter(ward: Ward, name: str, why: set[str]) -> None:
     assert ward[name].looks[-1][1].why in why, ward[name].story
+
+
+@pytest.mark.parametrize("name", ["lowest-blip", "maxup-blip"])
+def test_a_moment_of_health_within_a_window_is_known_for_a_blip(ward: Ward, name: str) -> None:
+    assert "blip" in {judgement.why for _, judgement in ward[name].looks}, ward[name].story
+
+
+def test_every_shape_is_tried_sick_healed_and_vanished_and_somebody_in_every_other_way() -> None:
+    tried = {shape: set(spec.then) for shape, spec in SHAPES.items()}
+
+    assert all({"sick", HEALED} <= ends for ends in tried.values())
+    # what watches whether a target is down has no series of its own that could go
+    assert all(
+        {"gone", "down"} <= ends or (SHAPES[shape].starts_down and "removed" in ends) for shape, ends in tried.items()
+    )
+    assert {"idle", "suppressed", "blip", "nan", "critical", "removed"} <= set().union(*tried.values())
 
 
 def test_what_is_declared_alive_needs_fresh_samples_too(ward: Ward) -> None:

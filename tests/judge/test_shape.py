@@ -96,6 +96,17 @@ REFUSED = {
         "recorded rule `odd:floor` cannot be followed: function `min_over_time` is not among those that can be judged"
     ),
     "odd:future > 5": "recorded rule `odd:future` cannot be followed: `x offset -5m` is compared at another time",
+    "(x - avg_over_time(x[5m])) / stddev_over_time(x[5m]) > 3": (
+        "function `stddev_over_time` is not among those that can be judged"
+    ),
+    "absent_over_time(x[5m])": "it fires because `absent_over_time(x[5m])` exists, nothing is compared",
+    'ALERTS{alertname="Other"}': 'it fires because `ALERTS{alertname="Other"}` exists, nothing is compared',
+    'ALERTS{severity="info"} == 1 unless on (job) other': (
+        '`ALERTS{severity="info"}` tells which alerts are on, and one that is silent is no proof'
+    ),
+    "count by (job) (x == 0) > 1": "`x == 0` is a comparison inside a comparison",
+    "sum by (job) (x > bool 5) > 1": "`x > bool 5` is a comparison inside a comparison",
+    "x > 5 and on (instance) info": "it fires because `info` exists, nothing is compared",
     "x @ 5 > 5": "it is pinned to a time by @",
     'x{a="1" or b="2"} > 5': "it joins matchers with or",
 }

@@ -43,6 +43,11 @@ def playbook(name: str, rest: str) -> str:
 PLAYBOOKS = [
     playbook("plain", f"mode: auto\n{FREE}, attempts: 1}}\nsteps: [{LEDGER[2:]}]\n{PROOF}\n"),
     playbook("again", f"mode: auto\n{FREE}, attempts: 2}}\nsteps: [{LEDGER[2:]}]\n{PROOF}\n"),
+    playbook(
+        "patient",
+        f"mode: auto\n{FREE}, attempts: 1}}\nsteps: [{LEDGER[2:]}]\n"
+        "verify: {healthy_for: 4s, within: 16s, watch: 0s}\n",
+    ),
     playbook("watching", f"steps: [{LEDGER[2:]}]\n{PROOF}\n"),
     playbook("unasked", f"mode: auto\n{FREE}, attempts: 1}}\nsteps: [{LEDGER[2:]}]\nverify: none\n"),
     playbook(
@@ -54,6 +59,12 @@ PLAYBOOKS = [
         f"mode: auto\nlimits: {{cooldown: 0s, rate: [1/1h], lock: target}}\nsteps: [{LEDGER[2:]}]\nverify: none\n",
     ),
     playbook(
+        "spread",
+        "mode: auto\nlimits: {cooldown: 0s, rate: [1000/1h], lock: target, blast_radius: {by: [job, case], max: 1,"
+        " quorum: 'count(up{job=\"{{ $labels.job }}\"} == 1) >= 1'}}\n"
+        f"steps: [{LEDGER[2:]}]\nverify: none\n",
+    ),
+    playbook(
         "two_steps",
         f"mode: auto\n{FREE}, attempts: 1}}\nsteps:\n  {LEDGER}\n  - {{action: ledger.slow, with: {{note: two}}}}\n"
         f"  {LEDGER}\n  - {{action: ledger.append, with: {{note: always}}, always: true}}\n{PROOF}\n",
@@ -63,6 +74,24 @@ PLAYBOOKS = [
         f"mode: auto\n{FREE}}}\n"
         f"steps: [{{action: process.terminate, with: {{group: nobody, over_rss: 1MiB}}}}]\n{PROOF}\n",
     ),
+    # alerts whose rule is elsewhere: this Prometheus only measures
+    """playbook: elsewhere
+trigger: {alert: Elsewhere}
+when: 'abroad{item="{{ $labels.item }}"} > 0'
+target: {host: "{{ $labels.instance }}", item: "{{ $labels.item }}"}
+mode: auto
+"""
+    f"{FREE}, attempts: 1}}\nsteps: [{LEDGER[2:]}]\n"
+    """verify:
+  {healthy: 'abroad{item="{{ $labels.item }}"} == 0', healthy_for: 0s, within: 6s, watch: 4s}
+""",
+    """playbook: half_declared
+trigger: {alert: HalfDeclared}
+when: 'abroad{item="{{ $labels.item }}"} > 0'
+target: {host: "{{ $labels.instance }}", item: "{{ $labels.item }}"}
+mode: auto
+"""
+    f"{FREE}}}\nsteps: [{LEDGER[2:]}]\n{PROOF}\n",
 ]
 
 
@@ -131,7 +160,7 @@ class Case:
     def effects(self) -> list[str]:
         """The ids of its steps that stand in the ledger."""
         planned = {
-            item["verb"]
+            item.get("verb")
             for remediation in self.remediations()
             for step in self.rig.api(f"/api/v1/remediations/{remediation['id']}")["steps"]
             for item in step["plan"]["items"]

@@ -14,11 +14,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.rig import until
+from benchmarks.rig import LIFTED, until
 from remediator import pipeline
 from remediator.app import App
 from remediator.config import DEFAULT_LISTEN_ADDRESS
-from remediator.model import Alert, Argument, ArgumentType, Context, Effect, Outcome, Plan, Reached, nothing_happens
+from remediator.model import (
+    Alert,
+    Argument,
+    ArgumentType,
+    Context,
+    Effect,
+    Outcome,
+    Plan,
+    Reached,
+    fingerprint,
+    nothing_happens,
+)
 from remediator.reading import Files, read
 from remediator.receive import Batch
 from selfheal.common.clock import Clock, ManualClock, to_rfc3339
@@ -39,7 +50,7 @@ def playbook(steps: str, rest: str = PROOFLESS, limits: str = "cooldown: 0s, rat
 def alert(item: str = "a", status: str = "firing", starts_at: float = 1_699_999_990.0, **more: str) -> Alert:
     """Return an alert as a delivery tells it."""
     labels = {"alertname": "Sick", "instance": INSTANCE, "item": item, **more}
-    return Alert(status, labels, {}, starts_at, f"f{item}")
+    return Alert(status, labels, {}, starts_at, fingerprint(labels))
 
 
 class Sources:
@@ -168,6 +179,8 @@ class Bench:
     def __init__(self, folder: Path, sources: Sources, clock: ManualClock, *actions: Act) -> None:
         self.folder, self.sources, self.clock = folder, sources, clock
         self.actions = {action.name: action for action in actions}
+        self.careful = LIFTED
+        """What of the configuration says from when on remediation holds back by itself."""
         self.app: App | None = None
 
     def start(self, *playbooks: str, reached: Reached = nothing_happens) -> App:
@@ -199,6 +212,7 @@ playbooks: ["playbooks/*.yml"]
 highest_mode: {highest_mode}
 limits: {{rate: [1000/1h]}}
 reconcile: 30s
+{self.careful}
 """,
             "utf-8",
         )

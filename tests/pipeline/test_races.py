@@ -13,6 +13,7 @@ import pytest
 from benchmarks.rig import until
 from remediator import pause
 from remediator.errors import ActionFailed
+from remediator.guards import GUARDS
 from remediator.model import Pause, Plan, Reason, State
 from remediator.store import Store, Tx
 from selfheal.common.clock import ManualClock
@@ -127,7 +128,7 @@ def test_an_intent_is_only_acted_upon_while_what_allowed_it_holds(
         tx.move(1, State.RUNNING, Reason.ALLOWED, clock.now(), due=clock.now())
         tx.store_intent(1, 0, Plan(({"kind": "command", "service": "test", "verb": "1"},)), clock.now() - age)
         if cancelled:
-            tx.close_occurrence("fa", clock.now(), "resolved")
+            tx.close_occurrence(alert().fingerprint, clock.now(), "resolved")
 
     app.store.write(as_if_the_turn_had_ended_here)
     bench.rest()
@@ -232,7 +233,7 @@ def test_a_redo_is_asked_about_like_any_other_step(
     match what:
         case "resolved":
             store = Store.open(bench.folder / "state", bench.clock)
-            store.write(lambda tx: tx.close_occurrence("fa", 0.0, "resolved"))
+            store.write(lambda tx: tx.close_occurrence(alert().fingerprint, 0.0, "resolved"))
             store.close()
         case "resolved unheard":
             sources.firing = []
@@ -285,7 +286,7 @@ def test_not_done_begins_again_with_the_same_plan_when_every_guard_allows(unknow
 
     assert act.verbs() == ["1"]
     assert unknown.states() == [("succeeded", "proof_not_asked")]
-    assert len(unknown.detail()["decisions"]) == 2 * 9
+    assert len(unknown.detail()["decisions"]) == 2 * len(GUARDS)
 
 
 def test_not_done_waits_while_a_guard_holds_and_is_still_unknown(unknown: Bench, sources: Sources, act: Act) -> None:
@@ -401,8 +402,8 @@ def test_a_long_hold_is_one_decision_and_not_one_for_every_look(bench: Bench) ->
     pause.clear(path)
     bench.advance(6)
 
-    assert len(held) == 9
-    assert len(bench.detail()["decisions"]) == 18
+    assert len(held) == len(GUARDS)
+    assert len(bench.detail()["decisions"]) == 2 * len(GUARDS)
     assert bench.states() == [("succeeded", "proof_not_asked")]
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
+from benchmarks.rig import until
 from remediator import pause
-from remediator.model import Pause, Reason, State, Verdict
+from remediator.model import Context, Pause, Plan, Reason, State, Try, Verdict
+from remediator.receive import TRIES_THAT_COUNT, rest_after
 from remediator.store import Tx
-from selfheal.common.clock import ManualClock
+from selfheal.common.clock import ManualClock, from_rfc3339
 from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
 
 ONE = "{action: test.act}"
@@ -48,7 +53,7 @@ def paused(bench: Bench) -> Path:
 def test_an_alert_that_was_never_delivered_is_taken_in(bench: Bench, act: Act) -> None:
     bench.start(playbook(ONE))
 
-    assert [entry["fingerprint"] for entry in bench.alerts()] == ["fa"]
+    assert [entry["fingerprint"] for entry in bench.alerts()] == [alert().fingerprint]
     assert len(act.ran) == 1
 
 
@@ -229,3 +234,109 @@ def test_a_notifier_that_breaks_on_an_event_does_not_keep_the_others_back(bench:
     assert behind >= 0
     assert told
     assert bench.value("selfheal_stage_errors_total", stage="announce") == len(told)
+
+
+# What is skipped for the same reason again and again is looked at less and less.
+
+
+def skips(*reasons: Reason | None) -> list[Try]:
+    """The newest first; None for one that failed."""
+    return [
+        Try("heal", reason is None, State.FAILED if reason is None else State.SKIPPED, reason or Reason.STEP_FAILED)
+        for reason in reasons
+    ]
+
+
+IDLE, WELL = Reason.NOTHING_TO_DO, Reason.SELF_RESOLVED
+RESTS = {
+    "nothing was tried": ([], 0),
+    "once": ([IDLE], 0),
+    "twice": ([IDLE] * 2, 30),
+    "thrice": ([IDLE] * 3, 60),
+    "six times": ([IDLE] * 6, 480),
+    "seven times": ([IDLE] * 7, 900),
+    "more often": ([IDLE] * 50, 900),
+    "another reason before": ([IDLE, WELL, IDLE, IDLE], 0),
+    "twice, another reason before": ([IDLE, IDLE, WELL, IDLE], 30),
+    "an attempt before": ([IDLE, IDLE, None, IDLE, IDLE], 30),
+    "attempts": ([None] * 5, 0),
+    "a person had stopped it": ([Reason.MONITORING_STOPPED] * 9, 0),
+}
+
+
+@pytest.mark.parametrize(("reasons", "seconds"), RESTS.values(), ids=RESTS)
+def test_each_skip_for_the_same_reason_doubles_the_rest_up_to_a_quarter_of_an_hour(
+    reasons: list[Reason | None], seconds: int
+) -> None:
+    newest = skips(*reasons)
+
+    assert rest_after(newest) == seconds
+    assert rest_after(newest[:TRIES_THAT_COUNT]) == seconds
+
+
+@dataclass
+class Idle(Act):
+    """An action that finds nothing to do until it does."""
+
+    idle: bool = True
+
+    def plan(self, arguments: Mapping[str, Any], context: Context) -> Plan:
+        return Plan(()) if self.idle else super().plan(arguments, context)
+
+
+@pytest.fixture
+def resting(tmp_path: Path, sources: Sources, clock: ManualClock) -> Iterator[Bench]:
+    """An alert that has been on for some minutes with nothing to do about it."""
+    made = Bench(tmp_path, sources, clock, Idle())
+    sources.firing = sources.listed = [alert()]
+    made.start(playbook(ONE))
+    for _ in range(12):
+        made.advance(30)
+    yield made
+    made.stop()
+
+
+def no_longer_idle(bench: Bench) -> Act:
+    act = bench.actions["test.act"]
+    act.idle = False  # type: ignore[attr-defined]
+    return act
+
+
+def test_an_alert_that_stays_on_with_nothing_to_do_is_tried_less_and_less_and_never_given_up(resting: Bench) -> None:
+    for _ in range(18):
+        resting.advance(300)
+    tried = [from_rfc3339(each["created_at"]) for each in reversed(resting.remediations())]
+    gaps = [later - former for former, later in pairwise(tried)]
+    act = no_longer_idle(resting)
+    for _ in range(3):
+        resting.advance(300)
+
+    assert set(resting.states()[1:]) == {("skipped", "nothing_to_do")}
+    assert gaps == sorted(gaps)
+    assert gaps[0] == 30
+    assert gaps[-3:] == [900] * 3
+    assert act.ran
+
+
+@pytest.mark.parametrize("told", ["a delivery", "a reload", "a restart", "the clock was set back"])
+def test_what_rests_is_tried_at_once_when_there_is_news(resting: Bench, clock: ManualClock, told: str) -> None:
+    act = no_longer_idle(resting)
+    app = resting.app
+    assert app is not None
+    match told:
+        case "a delivery":
+            resting.deliver(alert())
+        case "a reload":
+            app.reload()
+            resting.rest()
+        case "a restart":
+            resting.stop()
+            resting.start(playbook(ONE))
+        case _:
+            clock.jump(-86_400)
+            app.engine.wake()
+            until(lambda: app.engine.clock_jumped_at is not None, 10, 0.005)
+            for _ in range(5):
+                resting.advance(30)
+
+    assert act.ran

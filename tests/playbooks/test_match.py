@@ -11,6 +11,7 @@ import pytest
 from remediator.actions import ACTIONS
 from remediator.model import (
     Alert,
+    BlastRadius,
     Effect,
     FrozenStep,
     Limits,
@@ -176,3 +177,22 @@ def test_a_refused_template_says_where_it_stands(changed: dict[str, object], whe
         freeze(replace(playbook("a"), **changed), alert(), SITE)  # type: ignore[arg-type]
 
     assert caught.value.detail == f"{where}: {{{{ $labels.no }}}} is missing or empty on this alert"
+
+
+def of_a_group(*labels: str, quorum: str | None = None) -> Playbook:
+    return replace(playbook("a"), limits=Limits(blast_radius=BlastRadius(labels, percent=20, quorum=quorum)))
+
+
+def test_the_quorum_of_a_group_is_rendered_as_what_is_healthy_is() -> None:
+    written = of_a_group("groupname", quorum='count(up{groupname="{{ $labels.groupname }}"} == 1) >= 3')
+
+    frozen = freeze(written, alert(groupname='a"b'), SITE)
+
+    assert frozen.limits.blast_radius is not None
+    assert frozen.limits.blast_radius.quorum == r'count(up{groupname="a\"b"} == 1) >= 3'
+
+
+@pytest.mark.parametrize("label", ["job", "empty"])
+def test_an_alert_without_the_label_of_its_group_is_refused(label: str) -> None:
+    with pytest.raises(TemplateRefused, match=f"limits.blast_radius: .*labels.{label} }}}} is missing or empty"):
+        freeze(of_a_group("groupname", label), alert(empty=""), SITE)

@@ -1,4 +1,4 @@
-"""The shipped playbooks: five, observing, each bounded, proven and named in both languages."""
+"""The shipped playbooks: five that observe and one without effect, each bounded, proven and named in both languages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EXPECTED = {
     "ZombiesPiledUp": ("reap_zombies", "process.reap"),
     "ServiceDown": ("restart_service", "service.restart"),
     "DirectoryTooLarge": ("clean_directory", "disk.clean"),
+    "SelfhealSelftest": ("selftest", "notify.log"),
 }
 FILES = shipped_files(SHIPPED_PLAYBOOKS)
 
@@ -24,7 +25,7 @@ def shipped() -> tuple[Playbook, ...]:
     return load_playbooks(FILES)
 
 
-def test_each_of_the_five_alerts_has_its_playbook_and_action() -> None:
+def test_each_of_the_alerts_has_its_playbook_and_action() -> None:
     found = {playbook.trigger.alert: (playbook.name, playbook.steps[0].action) for playbook in shipped()}
 
     assert found == EXPECTED
@@ -34,9 +35,16 @@ def test_a_file_has_the_name_of_its_playbook() -> None:
     assert sorted(path.stem for path in FILES) == [playbook.name for playbook in shipped()]
 
 
-def test_no_shipped_playbook_says_a_mode_so_all_observe() -> None:
-    assert all("mode" not in yaml.safe_load(path.read_text("utf-8")) for path in FILES)
-    assert {playbook.mode for playbook in shipped()} == {Mode.OBSERVE}
+def test_no_shipped_playbook_with_an_effect_says_a_mode_so_all_observe() -> None:
+    acting = [path.stem for path in FILES if "mode" in yaml.safe_load(path.read_text("utf-8"))]
+
+    assert acting == ["selftest"]
+    assert {playbook.name: playbook.mode for playbook in shipped() if playbook.mode is not Mode.OBSERVE} == {
+        "selftest": Mode.AUTO
+    }
+    assert {step.action for playbook in shipped() if playbook.name == "selftest" for step in playbook.steps} == {
+        "notify.log"
+    }
 
 
 def test_each_has_two_titles_limits_of_its_own_and_a_watch() -> None:
@@ -65,7 +73,7 @@ def test_each_freezes_for_the_alert_it_answers() -> None:
         "directory": "/var/tmp/app",
     }
     site = Site({"web-1": ("web-1:9976",)}, ACTIONS, Mode.AUTO)
-    names = {"process_group": "worker", "service": "web", "directory": "/var/tmp/app"}
+    names = {"process_group": "worker", "service": "web", "directory": "/var/tmp/app", "selftest": "way"}
 
     for alertname, (name, _) in EXPECTED.items():
         alert = Alert("firing", {"alertname": alertname, **labels}, {}, 0.0, "f")
@@ -74,6 +82,6 @@ def test_each_freezes_for_the_alert_it_answers() -> None:
         frozen = freeze(playbook, alert, site)
 
         assert frozen.playbook == name
-        assert frozen.mode is Mode.OBSERVE
+        assert frozen.mode is (Mode.AUTO if name == "selftest" else Mode.OBSERVE)
         assert frozen.target.name == names[frozen.target.kind]
         assert "{{" not in repr(frozen)

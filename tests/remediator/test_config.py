@@ -75,7 +75,7 @@ def test_hosts_alone_are_a_configuration_and_the_rest_has_defaults(tmp_path: Pat
     assert config.host_rates == (Rate(10, 3600.0),)
     assert (config.reconcile, config.retention) == (30.0, 90 * 86_400.0)
     assert config.policy is config.process_config is None
-    assert len(config.playbooks) == 5
+    assert len(config.playbooks) == 6
     assert {path.name for path in config.rules} >= {"process.yml", "target.yml"}
     assert not any("example" in path.name for path in config.rules)
 
@@ -336,3 +336,39 @@ def test_the_reference_tells_the_defaults_that_are_in_force(tmp_path: Path) -> N
     assert rows["prometheus.scrape_interval"] == f"`{shown['prometheus']['scrape_interval']}`"
     assert rows["limits.cooldown"] == f"`{shown['limits']['cooldown']}`"
     assert rows["limits.rate"].startswith(f"`[{shown['limits']['rate'][0]}]`")
+
+
+def test_signatures_keys_and_origins_are_read(tmp_path: Path) -> None:
+    secret(tmp_path, "grafana.secret", TOKEN + "\n")
+    secret(tmp_path, "api.keys", f"kim admin sha256:{'0' * 64}\n")
+    found = load(
+        write(
+            tmp_path,
+            HOSTS + "hook: {hmac: {secret_file: grafana.secret, timestamp_header: X-Time, tolerance: 1m}}\n"
+            'api: {keys_file: api.keys, cors: ["https://Grafana.example:3000"]}\n',
+        )
+    )
+
+    assert found.hook_hmac is not None
+    assert (found.hook_hmac.secret.reveal(), found.hook_hmac.timestamp_header) == (TOKEN, "X-Time")
+    assert (found.hook_hmac.header, found.hook_hmac.tolerance) == ("X-Grafana-Alerting-Signature", 60.0)
+    assert (found.api_keys, found.cors) == (tmp_path / "api.keys", ("https://grafana.example:3000",))
+    assert TOKEN not in json.dumps(describe(found))
+
+
+def test_a_signature_and_keys_suffice_on_an_address_that_others_can_reach(tmp_path: Path) -> None:
+    asked = "hook: {hmac: {secret_file: grafana.secret}}\napi: {keys_file: api.keys}\n"
+    secret(tmp_path, "grafana.secret", TOKEN)
+    secret(tmp_path, "api.keys", f"kim admin sha256:{'0' * 64}\n")
+
+    assert load(write(tmp_path, HOSTS + asked), "0.0.0.0:9977").api_keys is not None
+
+
+def test_a_short_secret_of_signatures_is_refused(tmp_path: Path) -> None:
+    secret(tmp_path, "grafana.secret", "short")
+    path = write(tmp_path, HOSTS + "hook: {hmac: {secret_file: grafana.secret}}\n")
+
+    assert problems(path) == [
+        f"{path}: hook.hmac.secret_file: holds a secret shorter than 16 characters; "
+        "make one with: (umask 077; openssl rand -hex 32 > FILE)"
+    ]

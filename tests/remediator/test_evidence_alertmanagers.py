@@ -41,7 +41,7 @@ class Pair:
 
     def both(self, *urls: str) -> Alertmanagers:
         clients = [Noting(url, self.asked) for url in urls or self.urls]
-        return Alertmanagers(clients, self.clock)
+        return Alertmanagers(clients, self.clock, ("replica",))
 
     def tell(self, which: int, labels: Mapping[str, str]) -> None:
         """Give one of them an alert and wait until it has it."""
@@ -174,3 +174,23 @@ def test_a_silence_covers_what_meets_its_matchers(matcher: dict[str, Any], cover
 @pytest.mark.parametrize("state", ["expired", "pending", None])
 def test_a_silence_that_is_not_in_force_is_none(state: str | None) -> None:
     assert read_silence({"id": "s", "status": {"state": state}, "matchers": []}) is None
+
+
+def test_what_one_replica_told_is_known_of_the_other_replicas_alert(pair: Pair) -> None:
+    pair.tell(0, LABELS | {"replica": "one"})
+    pair.tell(0, {"alertname": "Root", "instance": "a:1", "replica": "one"})
+    pair.tell(0, {"alertname": "Leaf", "instance": "a:1", "replica": "one"})
+    made = silence(pair.urls[0], LABELS)
+
+    def found(**labels: str) -> Suppressed | None:
+        wanted = LABELS | labels
+        return pair.both(pair.urls[0]).suppressed_one(wanted).of(wanted, "")
+
+    wait_until(lambda: found(replica="one") == Suppressed((made,)), 10)
+    assert found(replica="two") == Suppressed((made,))
+    assert found(replica="two", zone="elsewhere") is None
+    leaf = found(alertname="Leaf", replica="two", zone="")
+    assert leaf is not None
+    assert leaf.inhibited_by
+    all_of_it = pair.both(pair.urls[0]).suppressed_all("Sick").of(LABELS | {"replica": "two"}, "")
+    assert all_of_it == Suppressed((made,))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -14,8 +15,10 @@ from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence import Evidence, FrozenRule
 from remediator.evidence.prometheus import Prometheus
+from remediator.evidence.samples import MOST_POINTS
 from remediator.model import Verify
 from selfheal.common.clock import SystemClock
+from selfheal.common.durations import parse_duration
 
 VECTOR = {"resultType": "vector", "result": [{"metric": {"a": "b"}, "value": [1, "2"]}]}
 RULE = FrozenRule("Sick", "g", "x > 5", {}, 1.0, 0.0)
@@ -27,10 +30,13 @@ class Liar:
     def __init__(self) -> None:
         self.rest: tuple[int, str] = (200, "")
         self.paths: dict[str, tuple[int, str]] = {}
+        self.on_ask: Callable[[str], None] = lambda _path: None
+        """Called with the path of each question before it is answered."""
         liar = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                liar.on_ask(self.path)
                 status, body = liar.paths.get(self.path.partition("?")[0], liar.rest)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -171,3 +177,58 @@ def test_the_time_of_the_start_is_read_as_it_is_told(liar: Liar, said: Any, star
     liar.rest = (200, answer({"startTime": said}))
 
     assert Prometheus(Client(liar.url)).started() == started
+
+
+ODD_COURSES = {
+    "a vector": VECTOR,
+    "no result": {"resultType": "matrix"},
+    "a text": {"resultType": "matrix", "result": ["x"]},
+    "no labels": {"resultType": "matrix", "result": [{"values": [[1, "2"]]}]},
+    "no number": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1, "two"]]}]},
+    "no pair": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1]]}]},
+}
+
+
+@pytest.mark.parametrize("data", ODD_COURSES.values(), ids=list(ODD_COURSES))
+def test_an_odd_course_is_no_evidence(liar: Liar, data: Any) -> None:
+    liar.rest = (200, answer(data))
+
+    with pytest.raises(SourceUnavailable):
+        Prometheus(Client(liar.url)).course("x", 1.0, 2.0, 1000)
+
+
+def test_a_course_holds_finite_values_only(liar: Liar) -> None:
+    values = [[1, "2"], [2, "NaN"], [3, "+Inf"], [4.5, "-3"]]
+    liar.rest = (200, answer({"resultType": "matrix", "result": [{"metric": {"a": "b"}, "values": values}]}))
+
+    (found,) = Prometheus(Client(liar.url)).course("x", 1.0, 4.5, 500)
+
+    assert (dict(found.labels), found.points) == ({"a": "b"}, ((1.0, 2.0), (4.5, -3.0)))
+
+
+@pytest.mark.parametrize("interval", [0.2, 1.0, 15.0, 60.0, 3600.0])
+@pytest.mark.parametrize("watched", [0.5, 4.0, 2700.0, 86_400.0])
+def test_no_more_points_are_asked_for_than_are_kept(liar: Liar, interval: float, watched: float) -> None:
+    asked: list[dict[str, str]] = []
+    liar.rest = (200, answer({"resultType": "matrix", "result": []}))
+    liar.on_ask = lambda path: asked.append(dict(parse_qsl(urlsplit(path).query)))
+    evidence = Evidence(Client(liar.url), [], SystemClock())
+
+    evidence.before(RULE, {}, {"at": 1e9}, interval)
+    evidence.since(RULE, {}, {"at": 1e9}, 1e9 + watched, interval)
+
+    before, since = asked
+    assert float(before["end"]) == 1e9
+    assert float(since["end"]) == 1e9 + watched
+    assert float(since["start"]) >= 1e9
+    for question in asked:
+        steps = (float(question["end"]) - float(question["start"])) / parse_duration(question["step"])
+        assert steps == pytest.approx(round(steps), abs=1e-3)
+        assert steps < MOST_POINTS
+        assert parse_duration(question["step"]) >= interval
+
+
+def test_a_prometheus_that_does_not_answer_leaves_the_past_unknown(liar: Liar) -> None:
+    liar.rest = (503, "")
+
+    assert Evidence(Client(liar.url), [], SystemClock()).before(RULE, {}, {"at": 1e9}, 1.0) is None

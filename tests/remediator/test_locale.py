@@ -14,7 +14,8 @@ from remediator.guards import GUARDS
 from remediator.judge import Proof
 from remediator.locale import LANGUAGES, catalog, pick_language
 from remediator.locale.words import fate, item, last_decision, moment, word
-from remediator.model import Answer, Mode, Reason, State, StepState, Verdict
+from remediator.model import Answer, BreakerState, Mode, Reason, State, StepState, Verdict
+from remediator.store.chain import Break
 from selfheal.cli import COMMANDS, OWN_PARSER
 from selfheal.common.shipped import shipped
 
@@ -24,9 +25,11 @@ SETS: dict[str, type[StrEnum]] = {
     "step": StepState,
     "mode": Mode,
     "verdict": Verdict,
+    "breaker_state": BreakerState,
     "answer": Answer,
     "reason": Reason,
     "proof": Proof,
+    "audit": Break,
 }
 KEYS = sorted(ENGLISH.keys())
 

@@ -41,7 +41,7 @@ def test_a_process_of_its_own_reads_the_same(config: Path) -> None:
     assert replace(apart.policy, grouping=here.policy.grouping) == here.policy
     assert apart.config.prometheus.password is not None
     assert apart.config.prometheus.password.reveal() == "open sesame"
-    assert len(apart.playbooks) == 5
+    assert len(apart.playbooks) == 6
 
 
 def test_every_problem_comes_back_with_its_place(config: Path) -> None:

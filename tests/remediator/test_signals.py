@@ -18,6 +18,7 @@ import pytest
 
 from remediator.errors import Refused
 from remediator.policy import Policy
+from remediator.policy.protected import python_entry
 from remediator.signals import (
     Gone,
     Identity,
@@ -27,10 +28,10 @@ from remediator.signals import (
     hold,
     hold_all,
     identify,
-    python_entry,
     refusal_of,
 )
 from selfheal.common.processes import Grouping, Process, boot_id, read_process
+from tests.tools import do_without
 
 PROC = Path("/proc")
 
@@ -301,7 +302,7 @@ def test_kernel_threads_and_other_namespaces_are_refused(
 def test_a_process_in_a_pid_namespace_of_its_own_is_refused(start: Start, policy: Policy, marker: str) -> None:
     wrapped = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
     if shutil.which("unshare") is None or subprocess.run([*wrapped, "true"], capture_output=True).returncode:
-        pytest.skip("this user may make no pid namespace here")
+        do_without("this user may make no pid namespace here")
     outer = start(argv=(*wrapped, sys.executable, "-c", OBEDIENT, marker))
     children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
 

@@ -14,7 +14,7 @@ import psutil
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Return when `condition` holds; fail with its name when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()

@@ -330,7 +330,11 @@ def _answer(folder: Path, request: str) -> str:
 
 
 def _zombies(parent: psutil.Process) -> int:
-    return sum(child.status() == psutil.STATUS_ZOMBIE for child in parent.children())
+    try:
+        return sum(child.status() == psutil.STATUS_ZOMBIE for child in parent.children())
+    except psutil.NoSuchProcess:
+        # one was reaped between the listing and the question
+        return -1
 
 
 def _size(folder: Path) -> int:

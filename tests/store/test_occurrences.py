@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from remediator.model import Alert, Frozen, Reason, State
+from remediator.model import Alert, Frozen, Plan, Reason, State
 from remediator.store import Due, Store
 
 
@@ -235,3 +235,27 @@ def test_a_cursor_remembers_per_channel_and_events_come_in_order(store: Store, a
     assert cursors == (2, 0)
     assert [event.new for event in events] == ["running"]
     assert [event.id for event in limited] == [1, 2]
+
+
+def test_what_was_tried_is_told_from_the_first_effect_on_and_what_was_tried_last_from_the_newest(
+    store: Store, add: Callable[..., int], plan: Plan
+) -> None:
+    first = add(State.SKIPPED, now=1.0)
+    begun = add(occurrence=1, now=2.0)
+    store.write(lambda tx: [tx.move(begun, State.RUNNING, None, 2.0), tx.store_intent(begun, 0, plan, 2.0)])
+    with store.read() as reader:
+        assert [each.created_at for each in reader.tries(1)] == [2.0]
+    store.write(lambda tx: tx.move(begun, State.FAILED, Reason.STEP_FAILED, 2.0))
+    add(State.SKIPPED, occurrence=1, now=3.0)
+    add(State.SKIPPED, now=4.0)
+
+    with store.read() as reader:
+        tried, newest, nothing = reader.tries(1), reader.newest_tries(1, 2), reader.tries(2)
+
+    assert first == 1
+    assert [(each.acted, each.state, each.created_at) for each in tried] == [
+        (True, State.FAILED, 2.0),
+        (False, State.SKIPPED, 3.0),
+    ]
+    assert newest == tried[::-1]
+    assert nothing == []

@@ -48,6 +48,33 @@ def test_what_is_asked_for_every_alert_never_reads_a_whole_table(store: Store, n
     assert [step for step in steps if step.startswith("SCAN") and "INDEX" not in step and step != "SCAN state"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("live_duplicate", "remediation_unfinished"),
+        ("cancel_of_occurrence", "remediation_unfinished"),
+        ("unfinished_of_occurrence", "remediation_unfinished"),
+        ("attempts", "remediation_begun"),
+        ("tries", "remediation_begun"),
+        ("newest_tries", "remediation_occurrence"),
+        ("failed_since", "remediation_ended"),
+        ("delete_deliveries", "delivery_at"),
+    ],
+)
+def test_what_is_asked_for_an_alert_that_stays_on_reads_the_few_rows_that_count(
+    store: Store, name: str, index: str
+) -> None:
+    text = queries.queries()[name]
+
+    def explain(tx):  # type: ignore[no-untyped-def]
+        return [row[3] for row in tx._connection.execute(f"EXPLAIN QUERY PLAN {text}", defaultdict(int)).fetchall()]
+
+    steps = store.write(explain)
+
+    assert any(step.startswith("SEARCH") and f"INDEX {index} " in step for step in steps)
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
 def test_a_query_file_is_read_by_its_names() -> None:
     text = "-- a word\n-- name: one\nSELECT 1;\n\n-- name: two\nSELECT 2\nFROM x;\n"
 

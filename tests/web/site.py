@@ -108,6 +108,7 @@ class FakeService:
     state: dict[str, Any] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     settled: list[tuple[int, str, str]] = field(default_factory=list)
+    cancelled: list[tuple[int, str]] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     full: bool = False
     broken: bool = False
@@ -156,6 +157,11 @@ class FakeService:
         if self.not_unknown:
             raise RemediatorError(f"remediation {id} is not waiting to be settled")
         self.settled.append((id, how, who))
+
+    def cancel(self, id: int, who: str) -> None:
+        if self.not_unknown:
+            raise RemediatorError(f"remediation {id} is unknown: nothing of it is left to call off")
+        self.cancelled.append((id, who))
 
     def problems(self) -> list[str]:
         return self.troubles

@@ -138,7 +138,7 @@ def test_a_settlement_that_says_nothing_is_a_400(site: Site, body: bytes) -> Non
 
 def test_only_json_and_no_browser_settles(site: Site) -> None:
     assert is_problem(settle(site, b'{"as": "done"}', Content_Type="text/plain"), 415)
-    assert is_problem(settle(site, b'{"as": "done"}', Origin="http://evil.example"), 415)
+    assert is_problem(settle(site, b'{"as": "done"}', Origin="http://evil.example"), 403)
     assert site.service.settled == []
 
 

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from remediator.model import ENDS, LIVE, State
-from tests.web.site import ALERT, DETAIL, RUN, Site
+from tests.web.site import ALERT, API_TOKEN, DETAIL, RUN, Site
 
 EVIL = '<script>alert(1)</script>" onload="x" {{ 7*7 }} {who} &amp; \x1b[2J'
 
@@ -259,5 +259,64 @@ def test_only_the_last_of_many_decisions_is_shown(site: Site) -> None:
 
     text = Page(site.ask("GET", "/runs/7?lang=en").text).text
 
-    assert "Decided 4 times before this" in text
+    assert "Earlier decisions: 4" in text
     assert text.count("holds") == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/7"])
+def test_a_page_under_a_foreign_name_is_not_shown_to_this_machines_browser(
+    site: Site, guarded: Site, path: str
+) -> None:
+    # another site can make a name of its own point to 127.0.0.1, and would then be allowed to read the answer
+    foreign = [each.ask("GET", path, Host="evil.example:9977").status for each in (site, guarded)]
+    named = guarded.ask("GET", path, Host="web-1:9977", Authorization=f"Bearer {API_TOKEN}").status
+    own = [site.ask("GET", path, Host=host).status for host in ("localhost:9977", "[::1]:9977", "127.0.0.1")]
+
+    assert (foreign, named, own) == ([403, 403], 200, [200, 200, 200])
+
+
+def test_what_an_observed_remediation_would_have_touched_is_shown(site: Site) -> None:
+    items = [{"kind": "file", "path": "/var/tmp/a"}, {"kind": "process", "pid": 4242, "group": "worker"}]
+    moved = {"at": None, "kind": "moved", "from": "pending", "to": "observed", "reason": "observe_mode"}
+    event = moved | {"detail": {"answer": "allow", "reason": "allowed", "items": items, "count": 9}}
+    site.service.details[7] = DETAIL | {"state": "observed", "steps": [], "events": [event]}
+
+    text = Page(site.ask("GET", "/runs/7?lang=en").text).text
+
+    for expected in ("What would be touched", "file /var/tmp/a", "process 4242 of worker", "and 7 more"):
+        assert expected in text
+
+
+def test_a_guards_answer_names_what_holds_it_until_when_and_an_approval_who_gave_it(site: Site) -> None:
+    held = {"at": "2026-01-01T00:00:00Z", "guard": "window", "answer": "hold", "reason": "window", "until": None}
+    decision = held | {"detail": {"window": "nightly", "why": "", "hard": None, "until": 1_767_225_600.0}}
+    approved = {"at": None, "kind": "approval", "from": "open", "to": "granted", "reason": None}
+    event = approved | {"detail": {"approval": 3, "who": "<b>kim</b>"}}
+    site.service.details[7] = DETAIL | {"decisions": [decision], "events": [event]}
+
+    page = Page(site.ask("GET", "/runs/7?lang=ko").text)
+
+    assert "유지보수 시간대: nightly, 기한: 2026-01-01 00:00:00 UTC" in page.text
+    assert "1767225600" not in page.text
+    assert "None" not in page.text
+    assert "<b>kim</b>" in page.text
+    assert page.named("b") == []
+
+
+def test_two_alerts_of_one_rule_and_instance_are_told_apart(site: Site) -> None:
+    labels = ALERT["labels"] | {"directory": "/srv/a", "severity": "warning", "job": "exporter"}
+    site.service.alerts = [ALERT | {"labels": labels}, ALERT | {"labels": labels | {"directory": "/srv/b"}}]
+
+    text = Page(site.ask("GET", "/?lang=en").text).text
+
+    assert "web-1 directory=/srv/a" in text
+    assert "web-1 directory=/srv/b" in text
+    assert "severity=" not in text
+
+
+def test_a_circuit_breaker_that_is_not_closed_is_named(site: Site) -> None:
+    assert "Circuit breakers" not in Page(site.ask("GET", "/?lang=en").text).text
+
+    site.service.state = {"breakers": [{"name": "restart_worker", "state": "open"}]}
+
+    assert "Circuit breakers that are not closed: restart_worker" in Page(site.ask("GET", "/?lang=en").text).text

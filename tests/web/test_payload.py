@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remediator.web.payload import LABELS_LIMIT, MALFORMED_LIMIT, VALUE_LIMIT, NotAPayload, cut, fingerprint, parse
+from remediator.model import fingerprint
+from remediator.web.payload import LABELS_LIMIT, MALFORMED_LIMIT, VALUE_LIMIT, NotAPayload, cut, parse
 from tests.web.site import alert, payload
 
 

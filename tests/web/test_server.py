@@ -118,3 +118,34 @@ def test_a_refused_client_that_is_still_sending_reads_why(site: Site, chunked: b
         client.sendall(HALF_HEAD + length + b"\r\n" + b"x" * size)
 
         assert read_all(client).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("path", [b"/hooks/alertmanager", b"/api/v1/pause", b"/-/healthy"])
+@pytest.mark.parametrize("sent", [b"Content-Length: 9000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_who_is_refused_is_answered_without_its_body(guarded: Site, path: bytes, sent: bytes) -> None:
+    # what nobody asked for is neither waited for and held in memory, nor taken for the next request
+    with guarded.connect() as client:
+        client.settimeout(5)
+        client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n" + sent)
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = read_all(client)
+
+    assert answer.startswith(b"HTTP/1.1 40")
+    assert (answer.count(b"HTTP/1.1 "), answer.lower().count(b"connection: close")) == (1, 1)
+
+
+def test_a_short_body_nobody_reads_costs_no_connection(guarded: Site) -> None:
+    request = b"POST /api/v1/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000
+
+    answer = guarded.raw(request + b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert [answer.count(b"HTTP/1.1 %d " % status) for status in (401, 200)] == [1, 1]
+
+
+@pytest.mark.parametrize("name", [b"Content-Length", b"Host", b"Authorization", b"X-API-Key", b"x-api-key"])
+def test_what_may_stand_there_once_only_is_refused_twice(site: Site, name: bytes) -> None:
+    # a proxy before us may go by the first, and we by the last
+    answer = site.raw(b"GET /-/healthy HTTP/1.1\r\n" + (name + b": 0\r\n") * 2 + b"\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"stands there more than once")

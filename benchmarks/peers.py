@@ -1,0 +1,284 @@
+"""The remediator beside Debian's `webhook`, in one run: `python -m benchmarks.peers`.
+
+Both are given the same alerts by the same client and have the same command to run for each: a shell that appends a line
+to a file and syncs it. First a burst in whose middle each is killed with kill -9 and started again: how many alerts
+were answered 200, how many commands ran, how many were lost, how many ran twice. Then ten alerts a second: from the 200
+until the command ran. Ours asks Prometheus before each command whether it is still needed; webhook does not.
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from benchmarks import ledger
+from benchmarks.crash import LIMITS, PLAYBOOK
+from benchmarks.rig import Rig, free_port, hook_headers, payload, running, until
+from benchmarks.storm import RULES, alert, page, percentile
+from selfheal.stack.packages import Apt, alone, require_programs, unpack
+from selfheal.stack.tools import default_folder
+
+CONNECTIONS = 32
+PER_SECOND = 10.0
+FOUND_HERE = "usr/bin/webhook"
+
+
+class Subject(Protocol):
+    """A receiver of alerts that can be killed and started again."""
+
+    port: int
+    path: str
+    file: Path
+    """Where its commands write their lines."""
+
+    def start(self) -> None:
+        """Start it, and return once it listens."""
+        ...
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        ...
+
+
+class Ours:
+    """The remediator."""
+
+    path = "/hooks/alertmanager"
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self.port = rig.port
+        self.file = rig.folder / "ledger"
+
+    def start(self) -> None:
+        """Start it."""
+        self._rig.start_remediator()
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._rig.stop_remediator(signal.SIGKILL)
+
+
+class Webhook:
+    """Debian's webhook, with one hook that runs the same command."""
+
+    path = "/hooks/alert"
+
+    def __init__(self, binary: Path, folder: Path) -> None:
+        self._binary, self._folder = binary, folder
+        self.port = free_port()
+        self.file = folder / "ran"
+        self._child: subprocess.Popen[bytes] | None = None
+        command = folder / "command"
+        # the same shell line as ours; the item comes as first argument and stands for the step's id
+        command.write_text(f'#!/bin/sh\nset -- "$1" \'{self.file}\' "item $1"\n{ledger.APPEND}\n', "utf-8")
+        command.chmod(0o755)
+        hook = {
+            "id": "alert",
+            "execute-command": str(command),
+            "pass-arguments-to-command": [{"source": "payload", "name": "alerts.0.labels.item"}],
+        }
+        (folder / "hooks.json").write_text(json.dumps([hook]), "utf-8")
+
+    def start(self) -> None:
+        """Start it."""
+        listen = ["-ip", "127.0.0.1", "-port", str(self.port)]
+        with (self._folder / "webhook.log").open("ab") as log:
+            self._child = subprocess.Popen(
+                [str(self._binary), "-hooks", str(self._folder / "hooks.json"), *listen], stdout=log, stderr=log
+            )
+        until(self._listens)
+
+    def _listens(self) -> bool:
+        try:
+            with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
+                connection.request("GET", "/")
+                return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """Kill it."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+
+@contextmanager
+def found_webhook() -> Iterator[Path]:
+    """Give the binary from PATH, or out of Debian's package, unpacked beside the other tools."""
+    installed = shutil.which("webhook")
+    if installed is not None:
+        yield Path(installed)
+        return
+    root = default_folder().resolve() / "peers"
+    if not (root / FOUND_HERE).exists():
+        require_programs()
+        with alone(root.parent), TemporaryDirectory(prefix="unpacking-", dir=root.parent) as name:
+            unpack(Apt(Path(name)).fetch("webhook"), Path(name) / "root")
+            shutil.rmtree(root, ignore_errors=True)
+            (Path(name) / "root").rename(root)
+    yield root / FOUND_HERE
+
+
+def post(connection: http.client.HTTPConnection, path: str, body: str) -> int:
+    """Deliver one body; return the status."""
+    connection.request("POST", path, body, hook_headers())
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def deliver(connection: http.client.HTTPConnection, path: str, body: str) -> int:
+    """Deliver one body, again and again while nobody answers, as Alertmanager does; return the status."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return post(connection, path, body)
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def burst(subject: Subject, rig: Rig, count: int) -> tuple[set[str], float]:
+    """Post `count` alerts; in their middle the subject is killed and started again. Return what was answered 200."""
+    bodies = {f"i{n}": json.dumps(payload([alert(rig, f"i{n}")])) for n in range(count)}
+    left = iter(bodies.items())
+    lock, third = threading.Lock(), threading.Event()
+    answered: set[str] = set()
+
+    def client() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", subject.port, timeout=30)
+        while True:
+            with lock:
+                item, body = next(left, ("", ""))
+            if not item:
+                break
+            if deliver(connection, subject.path, body) == 200:
+                with lock:
+                    answered.add(item)
+                    if len(answered) >= count // 3:
+                        third.set()
+        connection.close()
+
+    threads = [threading.Thread(target=client) for _ in range(CONNECTIONS)]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    third.wait(120)
+    subject.kill()
+    seconds = time.perf_counter() - begun
+    rate = len(answered) / seconds
+    subject.start()
+    for thread in threads:
+        thread.join()
+    return answered, rate
+
+
+def ran(subject: Subject) -> Counter[str]:
+    """Return how often the command ran for each item."""
+    return Counter(line.split()[-1] for line in ledger.lines(subject.file))
+
+
+def settled(subject: Subject) -> Counter[str]:
+    """Return what ran, once nothing more has for three seconds."""
+    before: Counter[str] = Counter()
+    since = time.monotonic()
+    while time.monotonic() - since < 3.0:
+        time.sleep(0.25)
+        now = ran(subject)
+        if now != before:
+            before, since = now, time.monotonic()
+    return before
+
+
+def drip(subject: Subject, rig: Rig, first: int, count: int) -> list[float]:
+    """Post ten alerts a second; return the seconds from each 200 until its command ran."""
+    answered: dict[str, float] = {}
+    with closing(http.client.HTTPConnection("127.0.0.1", subject.port, timeout=30)) as connection:
+        begun = time.monotonic()
+        for number in range(first, first + count):
+            time.sleep(max(0.0, begun + (number - first) / PER_SECOND - time.monotonic()))
+            item = f"i{number}"
+            if post(connection, subject.path, json.dumps(payload([alert(rig, item)]))) == 200:
+                answered[item] = time.time()
+    settled(subject)
+    started = {line.split()[-1]: float(line.split()[1]) for line in ledger.lines(subject.file)}
+    return [started[item] - at for item, at in answered.items() if item in started]
+
+
+def measure_one(subject: Subject, rig: Rig, count: int, seconds: int, unknown: Callable[[], int]) -> dict[str, Any]:
+    """Return the figures of one subject."""
+    subject.start()
+    answered, rate = burst(subject, rig, count)
+    commands = settled(subject)
+    in_doubt = unknown()
+    delays = drip(subject, rig, count, int(seconds * PER_SECOND))
+    subject.kill()
+    return {
+        "answered": len(answered),
+        "answered_per_second": round(rate),
+        "ran": sum(1 for item in answered if item in commands),
+        # said to be unknown and left to a person is not lost
+        "unknown": in_doubt,
+        "lost": max(0, sum(1 for item in answered if item not in commands) - in_doubt),
+        "twice": sum(number - 1 for number in commands.values()),
+        "command_p50_ms": round(percentile(delays, 0.5) * 1000, 1),
+        "command_p99_ms": round(percentile(delays, 0.99) * 1000, 1),
+    }
+
+
+def measure(count: int, seconds: int) -> dict[str, Any]:
+    """Run both, one after the other, and return their figures."""
+    with (
+        found_webhook() as binary,
+        TemporaryDirectory() as folder,
+        running(
+            Rig(Path(folder) / "rig", RULES, scrape="5s", evaluation="5s", playbooks=[PLAYBOOK], limits=LIMITS)
+        ) as rig,
+    ):
+        sick = count + int(seconds * PER_SECOND)
+        rig.gauges.text = page(0, sick, 1)
+        rig.start(deliver=False)
+        until(lambda: len(rig.query("sick > 0")) == sick, 60)
+        ours = measure_one(Ours(rig), rig, count, seconds, partial(in_doubt, rig))
+        webhook = measure_one(Webhook(binary, Path(folder)), rig, count, seconds, lambda: 0)
+    return {"alerts": count, "ours": ours, "webhook": webhook}
+
+
+def in_doubt(rig: Rig) -> int:
+    """Return how many outcomes the remediator says it does not know."""
+    return int(rig.api("/api/v1/status")["counts"].get("unknown", 0))
+
+
+def main() -> int:
+    """Measure and print; return 1 if ours lost or doubled anything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--alerts", type=int, default=3_000)
+    parser.add_argument("--seconds", type=int, default=20)
+    given = parser.parse_args()
+    figures = measure(given.alerts, given.seconds)
+    print(json.dumps(figures))
+    return 1 if figures["ours"]["lost"] or figures["ours"]["twice"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

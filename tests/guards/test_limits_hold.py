@@ -1,0 +1,445 @@
+"""No sequence of alerts, clocks, crashes and interleaved workers passes a limit, as an independent model counts.
+
+The store, the guards and the transaction that decides are the real ones; only what is asked of the world is made up.
+The model counts in time that really passed and knows nothing of how the store keeps what it counts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from pytest import MonkeyPatch
+
+from remediator import decide, effect
+from remediator.model import (
+    ALL_PLAYBOOKS,
+    LOCKED,
+    Alert,
+    BreakerLimits,
+    Effect,
+    Facts,
+    Frozen,
+    FrozenStep,
+    Limits,
+    Live,
+    Mode,
+    Outcome,
+    Plan,
+    Rate,
+    Reason,
+    Remediation,
+    State,
+    StepState,
+    Target,
+    Verdict,
+    nothing_happens,
+)
+from remediator.parts import Jumps
+from remediator.store import Store, Tx
+from selfheal.common.clock import ManualClock
+
+COOLDOWN = 60.0
+RATES = (Rate(2, 300.0), Rate(3, 1_500.0))
+HOST_RATES = (Rate(4, 400.0),)
+BREAKER = BreakerLimits(window=2_000.0, minimum=3, share=0.5, open_for=500.0)
+REPEATS = Rate(2, 1_800.0)
+PLAYBOOKS = ("one", "two")
+ITEMS = ("a", "b", "c")
+PLAN = Plan(({"kind": "command", "service": "s", "verb": "restart"},))
+STEP = FrozenStep("test.act", 1, Effect.DESTRUCTIVE, False, {}, 30.0)
+MEMORY = Path("/dev/shm")
+ENDS = ("fixed", "watched", "failed", "unproven", "not asked", "doubt", "crash of its thread")
+FAILURES = {"failed", "unproven", "recurred", "given up"}
+
+
+def frozen_of(playbook: str, item: str, number: int) -> Frozen:
+    target = Target("h1", "item", item)
+    return Frozen(
+        playbook=playbook,
+        digest="d",
+        mode=Mode.AUTO,
+        target=target,
+        # one playbook locks the host, the other its target
+        lock_key="host/h1" if playbook == "one" else f"target/{target}",
+        labels={"alertname": "Sick", "instance": "h1:9100", "item": item},
+        starts_at=0.0,
+        fingerprint=f"f{number}",
+        generator_url="",
+        limits=Limits(cooldown=COOLDOWN, rate=RATES, hold_at_most=1e9),
+        host_rates=HOST_RATES,
+        steps=(STEP,),
+        verify=None,
+    )
+
+
+@dataclass
+class Fuse:
+    """The model's circuit breaker: a list of what ended, and a state that is a few words."""
+
+    open_since: float | None = None
+    trial: int | None = None
+    trying: bool = False
+    """It has been open for its time and lets one try at a time."""
+    ends: list[tuple[float, bool, int]] = field(default_factory=list)
+    """(time, failed, remediation) since it closed last."""
+
+    def may_begin(self, number: int, now: float) -> bool:
+        if self.open_since is None:
+            return True
+        if self.trying:
+            return self.trial in (None, number)
+        return now - self.open_since >= BREAKER.open_for
+
+    def begins(self, number: int) -> None:
+        if self.open_since is not None:
+            self.trying, self.trial = True, number
+
+    def ended(self, number: int, failed: bool | None, now: float) -> None:
+        """`failed` is None where nothing was shown."""
+        if failed is not None:
+            self.ends = [each for each in self.ends if each[2] != number] + [(now, failed, number)]
+        if self.trial == number:
+            self.trial = None
+            if failed:
+                self.trying, self.open_since = False, now
+            elif failed is False:
+                self.close()
+            return
+        counted = [bad for at, bad, _ in self.ends if now - at < BREAKER.window]
+        enough = len(counted) >= BREAKER.minimum and sum(counted) >= BREAKER.share * len(counted)
+        if failed is not None and self.open_since is None and enough:
+            self.open_since = now
+
+    def close(self) -> None:
+        self.open_since, self.trial, self.trying, self.ends = None, None, False, []
+
+
+class LimitsHold(RuleBasedStateMachine):
+    """What may happen to a remediator, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # every write is synced: in memory that costs nothing, and no power is lost here
+        self.folder = tempfile.TemporaryDirectory(prefix="limits-", dir=MEMORY if MEMORY.is_dir() else None)
+        self.clock = ManualClock()
+        self.patch = MonkeyPatch()
+        self.asked: dict[int, decide.Gathered] = {}
+        self.patch.setattr(decide, "gather", self.gather)
+        self.numbers = 0
+        self.starts: list[tuple[float, str, str]] = []
+        self.touches: dict[str, list[float]] = defaultdict(list)
+        self.healed: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+        self.fuses = {name: Fuse() for name in (*PLAYBOOKS, ALL_PLAYBOOKS)}
+        self.open()
+
+    def open(self) -> None:
+        self.store = Store.open(Path(self.folder.name) / "s", self.clock, breaker=BREAKER)
+        self.store.write(lambda tx: effect.recover(tx, self.clock.now()))
+        self.parts: Any = SimpleNamespace(
+            config=SimpleNamespace(repeats=REPEATS),
+            store=self.store,
+            clock=self.clock,
+            jumps=Jumps(self.clock, self.store.write(lambda tx: tx.clock_jumps())),
+            pause=lambda _frozen: None,
+            window=lambda _frozen: None,
+            record=lambda _steps, work: self.store.write(work),
+            reached=nothing_happens,
+        )
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.patch.undo()
+        self.folder.cleanup()
+
+    # What the world says: always that it is needed. A worker may have asked long before it decides.
+
+    def gather(self, _parts: Any, remediation: Remediation, *_: Any, **__: Any) -> decide.Gathered:
+        return self.asked.pop(remediation.id, None) or self.look(remediation)
+
+    def look(self, _remediation: Remediation) -> decide.Gathered:
+        now = self.clock.now()
+        live = Live(asked_at=now, firing=True, active=True, seen_since_delivery=True)
+        facts = Facts(
+            asked_at=now, delivered_at=now, pause=None, hosts=("h1",), live=live, rule_problem=None,
+            plan={"items": 1}, policy_refusal=None,
+        )  # fmt: skip
+        return decide.Gathered(facts, PLAN, {})
+
+    def found(self, *states: State) -> list[Remediation]:
+        with self.store.read() as reader:
+            return [each for each in reader.unfinished_remediations() if each.state in states]
+
+    # What may happen.
+
+    @rule(playbook=st.sampled_from(PLAYBOOKS), item=st.sampled_from(ITEMS))
+    def alert(self, playbook: str, item: str) -> None:
+        self.numbers += 1
+        frozen = frozen_of(playbook, item, self.numbers)
+        now = self.clock.now()
+
+        def store(tx: Tx) -> None:
+            number, _ = tx.open_occurrence(Alert("firing", frozen.labels, {}, now, frozen.fingerprint), now)
+            tx.schedule("remediation", tx.add_remediation(number, frozen, now), now)
+
+        self.store.write(store)
+
+    @rule(choice=st.integers(0, 9))
+    def ask_and_wait(self, choice: int) -> None:
+        """A worker asks the world, and is slow to decide."""
+        waiting = self.found(State.PENDING, State.HELD)
+        if waiting:
+            chosen = waiting[choice % len(waiting)]
+            self.asked[chosen.id] = self.look(chosen)
+
+    @rule(random=st.randoms(use_true_random=False))
+    def decide_all_at_once(self, random: Random) -> None:
+        """Every worker decides at the same moment, in whatever order the writer takes them."""
+        waiting = self.found(State.PENDING, State.HELD)
+        random.shuffle(waiting)
+        self.decide(waiting)
+
+    @rule(choice=st.integers(0, 9))
+    def decide_one(self, choice: int) -> None:
+        waiting = self.found(State.PENDING, State.HELD)
+        if waiting:
+            self.decide([waiting[choice % len(waiting)]])
+
+    @rule(
+        choice=st.integers(0, 9),
+        how=st.sampled_from(ENDS),
+    )
+    @precondition(lambda self: self.found(State.RUNNING))
+    def effect_ends(self, choice: int, how: str) -> None:
+        running = self.found(State.RUNNING)
+        remediation = running[choice % len(running)]
+        self.store.write(lambda tx: self.put_end(tx, remediation, how))
+        self.judged(remediation, how)
+
+    @rule(
+        playbook=st.sampled_from(PLAYBOOKS), item=st.sampled_from(ITEMS), how=st.sampled_from(ENDS),
+        seconds=st.sampled_from([0, 30, 59, 60, 300, 500]), times=st.integers(1, 4),
+    )  # fmt: skip
+    def one_after_the_other(self, playbook: str, item: str, how: str, seconds: int, times: int) -> None:
+        """The usual course: an alert, a decision, an effect, an end, and some time; again and again."""
+        for _ in range(times):
+            self.alert(playbook, item)
+            self.decide(self.found(State.PENDING, State.HELD))
+            for _ in range(len(self.found(State.RUNNING))):
+                self.effect_ends(0, how)
+            self.clock.advance(seconds)
+
+    @rule(choice=st.integers(0, 9), how=st.sampled_from(["recurred", "held"]))
+    @precondition(lambda self: self.found(State.WATCHING))
+    def watch_ends(self, choice: int, how: str) -> None:
+        watching = self.found(State.WATCHING)
+        remediation = watching[choice % len(watching)]
+        state, verdict = (
+            (State.INEFFECTIVE, Verdict.RECURRED) if how == "recurred" else (State.SUCCEEDED, Verdict.FIXED)
+        )
+        self.store.write(
+            lambda tx: tx.move(remediation.id, state, Reason(how_reason(how)), self.clock.now(), verdict=verdict)
+        )
+        self.judged(remediation, how)
+
+    @rule(choice=st.integers(0, 9), how=st.sampled_from(["not done", "given up", "done"]))
+    @precondition(lambda self: self.found(State.UNKNOWN))
+    def settle(self, choice: int, how: str) -> None:
+        unknown = self.found(State.UNKNOWN)
+        remediation = unknown[choice % len(unknown)]
+        now = self.clock.now()
+        if how == "not done":
+            settled = {"settled": {"who": "kim", "at": now}}
+            self.store.write(lambda tx: tx.set_proof(remediation.id, remediation.proof | settled))
+            self.decide([replace(remediation, proof=remediation.proof | settled)], settled=True)
+            return
+
+        def store(tx: Tx) -> None:
+            if how == "given up":
+                tx.move(remediation.id, State.FAILED, Reason.GIVEN_UP, now)
+            else:
+                tx.move(remediation.id, State.VERIFYING, Reason.SETTLED_DONE, now)
+                tx.move(remediation.id, State.SUCCEEDED, Reason.PROOF_NOT_ASKED, now, verdict=Verdict.NOT_ASKED)
+
+        self.store.write(store)
+        self.judged(remediation, "not asked" if how == "done" else how)
+
+    @rule(seconds=st.one_of(st.integers(1, 70), st.integers(100, 600), st.integers(1_000, 2_100)))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    @rule(seconds=st.integers(31, 4_000), back=st.booleans())
+    def clock_is_set(self, seconds: int, back: bool) -> None:
+        self.clock.jump(-seconds if back else seconds)
+        # the engine looks at the clock every second: two jumps never come between two looks
+        self.parts.jumps.ahead()
+        self.store.write(lambda tx: tx.clock_jumps())
+
+    @rule(away=st.integers(0, 700), jump=st.sampled_from([0, 0, -3_000, 900, 2_500]))
+    def crash(self, away: int, jump: int) -> None:
+        """The process dies; while it is away time passes and the clock may be set. What it had begun is unknown."""
+        self.store.write(lambda tx: tx.clock_jumps())
+        self.store.close()
+        self.asked.clear()
+        self.clock.advance(away)
+        self.clock.jump(jump)
+        self.open()
+
+    @rule(name=st.sampled_from((*PLAYBOOKS, ALL_PLAYBOOKS)))
+    def reset(self, name: str) -> None:
+        before = self.store.write(lambda tx: tx.reset_breaker(name, "kim", "mended", self.clock.now()))
+        if before is not None:
+            self.fuses[name].close()
+
+    # How the real parts are driven.
+
+    def decide(self, waiting: list[Remediation], settled: bool = False) -> None:
+        """All have asked before the first decides: the writer takes them one after the other, as it takes workers."""
+        for each in waiting:
+            self.asked.setdefault(each.id, self.look(each))
+        held = {each.frozen.lock_key: each.id for each in self.found(*LOCKED)}
+        for each in waiting:
+            self.decide_it(each, settled)
+            with self.store.read() as reader:
+                found = reader.remediation(each.id)
+            if found is not None and found.state is State.RUNNING:
+                self.begins(found, held, settled)
+
+    def decide_it(self, remediation: Remediation, settled: bool) -> None:
+        with self.store.read() as reader:
+            occurrence = reader.occurrence(remediation.occurrence_id)
+        assert occurrence is not None
+        stage = decide.decide_settled if settled else decide.decide
+        stage(self.parts, remediation, occurrence, self.clock.now())
+
+    def put_end(self, tx: Tx, remediation: Remediation, how: str) -> None:
+        now, number = self.clock.now(), remediation.id
+        last = tx.steps(number)[-1]
+        if how == "crash of its thread":
+            tx.store_result(last.id, StepState.UNKNOWN, None, now)
+            tx.move(number, State.UNKNOWN, Reason.OUTCOME_UNKNOWN, now)
+            return
+        if how == "doubt":
+            tx.store_result(last.id, StepState.UNKNOWN, Outcome(False, ()), now)
+            tx.move(number, State.UNKNOWN, Reason.OUTCOME_UNKNOWN, now)
+            return
+        tx.store_result(last.id, StepState.FAILED if how == "failed" else StepState.DONE, Outcome(True, ()), now)
+        if how == "failed":
+            tx.move(number, State.FAILED, Reason.STEP_FAILED, now)
+            return
+        tx.move(number, State.VERIFYING, Reason.ALLOWED, now)
+        ends = {
+            "fixed": (State.SUCCEEDED, Verdict.FIXED),
+            "watched": (State.WATCHING, Verdict.FIXED),
+            "unproven": (State.INEFFECTIVE, Verdict.UNPROVEN),
+            "not asked": (State.SUCCEEDED, Verdict.NOT_ASKED),
+        }
+        state, verdict = ends[how]
+        tx.move(number, state, Reason.PROVEN, now, verdict=verdict)
+
+    # The model.
+
+    def judged(self, remediation: Remediation, how: str) -> None:
+        now = self.clock.monotonic()
+        frozen = remediation.frozen
+        if how in ("doubt", "crash of its thread"):
+            return
+        failed = True if how in FAILURES else None if how == "not asked" else False
+        if failed is False and how != "held":
+            self.healed[frozen.playbook, str(frozen.target)][remediation.id] = now
+        for name in (frozen.playbook, ALL_PLAYBOOKS):
+            self.fuses[name].ended(remediation.id, failed, now)
+
+    def begins(self, remediation: Remediation, held: dict[str, int], again: bool) -> None:
+        """An effect may begin now: no limit is exceeded by it, whatever the remediator thought."""
+        now = self.clock.monotonic()
+        frozen, number = remediation.frozen, remediation.id
+        target = str(frozen.target)
+        assert held.get(frozen.lock_key, number) == number, "two hold one lock"
+        held[frozen.lock_key] = number
+        assert all(now - at >= COOLDOWN for at in self.touches[target]), "the cooldown was cut short"
+        if not again:
+            scopes = [
+                (RATES, [at for at, _, where in self.starts if where == target]),
+                (RATES, [at for at, playbook, _ in self.starts if playbook == frozen.playbook]),
+                (HOST_RATES, [at for at, _, _ in self.starts]),
+            ]
+            for rates, starts in scopes:
+                for limit in rates:
+                    used = sum(now - at < limit.window for at in starts)
+                    assert used < limit.count, f"{used} of {limit} were used already"
+            self.starts.append((now, frozen.playbook, target))
+        healed = [at for at in self.healed[frozen.playbook, target].values() if now - at < REPEATS.window]
+        assert len(healed) < REPEATS.count, "healed again and again"
+        for name in (frozen.playbook, ALL_PLAYBOOKS):
+            assert self.fuses[name].may_begin(number, now), f"the breaker {name} lets nobody begin"
+            self.fuses[name].begins(number)
+        self.touches[target].append(now)
+
+    @invariant()
+    def one_holder_per_lock(self) -> None:
+        keys = [each.frozen.lock_key for each in self.found(*LOCKED)]
+
+        assert len(keys) == len(set(keys))
+
+    @invariant()
+    def the_breakers_are_as_open_as_the_model_says(self) -> None:
+        with self.store.read() as reader:
+            shut = {each.name for each in reader.breakers() if each.state != "closed"}
+
+        assert {name for name, fuse in self.fuses.items() if fuse.open_since is not None} <= shut
+
+
+def how_reason(how: str) -> str:
+    return "recurred" if how == "recurred" else "held_watch"
+
+
+TestLimitsHold = LimitsHold.TestCase
+TestLimitsHold.settings = settings(
+    max_examples=50,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+def test_workers_in_threads_pass_no_limit_together() -> None:
+    """Eight threads decide at once, which begin together: no more begin than one rate allows, and one per lock."""
+    machine = LimitsHold()
+    try:
+        for number in range(8):
+            machine.alert("two", ITEMS[number % 3])
+        waiting = machine.found(State.PENDING)
+        together = threading.Barrier(len(waiting))
+        broken: list[BaseException] = []
+
+        def work(remediation: Remediation) -> None:
+            try:
+                machine.asked[remediation.id] = machine.look(remediation)
+                together.wait(10)
+                machine.decide_it(remediation, False)
+            except BaseException as error:  # noqa: BLE001  a thread's own error would be nobody's
+                broken.append(error)
+
+        threads = [threading.Thread(target=work, args=(each,)) for each in waiting]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        begun = machine.found(State.RUNNING)
+
+        assert broken == []
+        # of the playbook two within five minutes, each on a target of its own
+        assert len(begun) == 2
+        assert len({each.frozen.lock_key for each in begun}) == 2
+    finally:
+        machine.teardown()
