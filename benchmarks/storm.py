@@ -27,6 +27,8 @@ from selfheal.common.clock import from_rfc3339, to_rfc3339
 
 CONNECTIONS = 32
 SICK_LATER = 600
+GIVEN_BACK = 6.0
+"""Seconds after which the remediator has given back what the last answers needed."""
 SCRAPE = "5s"
 """How often Prometheus scrapes and evaluates. Ten thousand alerts every second would take 1.3 cores of it alone."""
 RULES = """groups:
@@ -151,10 +153,10 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def rss_mb(pid: int) -> float:
-    """Return a process's resident memory in MB."""
+def rss_mb(pid: int, which: str = "VmRSS") -> float:
+    """Return a process's resident memory in MB, now or (VmHWM) the most it ever was."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
-    return int(status.split("VmRSS:")[1].split()[0]) / 1000
+    return int(status.split(f"{which}:")[1].split()[0]) / 1000
 
 
 def guards_evaluated(state: Path) -> int:
@@ -194,7 +196,8 @@ def measure(count: int, quiet_seconds: int) -> dict[str, Any]:
         begun = remediations(rig, set(answered))
         # started_at has milliseconds; the answer's clock is read by the client after the answer
         delays = [max(0.0, begun[item] - at) for item, at in answered.items()]
-        after = rss_mb(rig.remediator.pid)
+        time.sleep(GIVEN_BACK)
+        after, most = rss_mb(rig.remediator.pid), rss_mb(rig.remediator.pid, "VmHWM")
         rig.stop_remediator()
         asked = guards_evaluated(rig.folder / "state")
     return {
@@ -207,6 +210,7 @@ def measure(count: int, quiet_seconds: int) -> dict[str, Any]:
         "first_step_p99_ms": round(percentile(delays, 0.99) * 1000, 1),
         "rss_idle_mb": round(idle, 1),
         "rss_mb": round(after, 1),
+        "rss_peak_mb": round(most, 1),
         "guards_evaluated": asked,
         "start_seconds": round(start_seconds, 2),
         "cores": os.cpu_count(),

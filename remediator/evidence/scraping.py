@@ -9,11 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 from remediator.errors import SourceUnavailable
 from remediator.evidence.prometheus import Prometheus, Runtime
 from remediator.evidence.shared import Shared
+from remediator.judge.middle import median
 from remediator.judge.printer import duration, quote
 from selfheal.common.clock import Clock
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import median
 from typing import Any
 
+from remediator.judge.middle import median
 from remediator.judge.witness import Witness
 
 Points = Sequence[tuple[float, float]]

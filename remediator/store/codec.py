@@ -32,7 +32,7 @@ def decode(kind: type[T], text: str) -> T:
     return value
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def decode_frozen(text: str) -> Frozen:
     """Given a stored Frozen, return it; a remediation under way is read many times and never changes."""
     return decode(Frozen, text)

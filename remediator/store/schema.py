@@ -44,7 +44,15 @@ def open_writer(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Conne
 def open_reader(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """Open the database for reading beside its writer. Raise sqlite3.Error if it cannot be."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        # what one turn asks, again and again; of a hundred queries each connection would keep its own hundred
+        cached_statements=32,
+    )
     connection.row_factory = sqlite3.Row
     try:
         # many of these are open at once: 256 KiB of cache each instead of 2 MiB

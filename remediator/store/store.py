@@ -24,7 +24,7 @@ from selfheal.common.clock import Clock
 
 T = TypeVar("T")
 LOCK = "lock"
-KEPT_READERS = 8
+KEPT_READERS = 4
 """Read connections kept open for the next reader."""
 BALLAST_EVERY = 60.0
 """Seconds between two tries to make the ballast again."""

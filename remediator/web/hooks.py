@@ -22,7 +22,7 @@ from selfheal.common.clock import Clock, SystemClock
 logger = logging.getLogger(__name__)
 
 PATH = "/hooks/alertmanager"
-AT_ONCE = 48
+AT_ONCE = 34
 """Deliveries taken at one time; the other threads stay free for the page and the metrics."""
 BYTES_AT_ONCE = 64 * 1024 * 1024
 """Bytes of all bodies held at one time."""

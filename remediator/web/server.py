@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-THREADS = 64
+THREADS = 40
 """More than the keep-alive connections of a storm: all of them wait for a commit at once."""
 BODY_LIMIT = 10 * 1024 * 1024
 HEADER_LIMIT = 64 * 1024
