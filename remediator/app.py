@@ -290,7 +290,7 @@ def run(
             app.reload()
         turns += 1
         if turns % GIVE_BACK_EVERY == 0:
-            # what a storm needed for a moment; rings of objects first, for the collector comes by itself only now and then
+            # what a storm needed for a moment; rings of objects too, which the collector meets only now and then
             gc.collect()
             give_back()
     logger.info("stopping")
