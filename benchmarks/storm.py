@@ -54,6 +54,18 @@ verify: none
 LIMITS = "limits: {rate: [1000000/1h]}"
 
 
+WANTED = {
+    "per_second": (1_500, 1_000),
+    "ack_p99_ms": (50, 100),
+    "first_step_p50_ms": (3, 10),
+    "first_step_p99_ms": (25, 50),
+    "rss_idle_mb": (48, 48),
+    "rss_mb": (60, 60),
+    "start_seconds": (1, 1),
+}
+"""Aim, and what may not be missed; of `per_second` more is better, of all others less."""
+
+
 def alert(rig: Rig, item: str) -> dict[str, Any]:
     """Return the alert that Prometheus itself would deliver for `item`."""
     labels = {"alertname": "Sick", "instance": rig.instance, "item": item, "job": "gauges", "severity": "warning"}
@@ -225,6 +237,8 @@ def main() -> int:
     parser.add_argument("--quiet-seconds", type=int, default=60)
     given = parser.parse_args()
     figures = measure(given.alerts, given.quiet_seconds)
+    for name, (aim, floor) in WANTED.items():
+        print(f"{name:18} {figures[name]:8} aim {aim:5} floor {floor:5}")
     print(json.dumps(figures))
     return 1 if figures["refused"] else 0
 
