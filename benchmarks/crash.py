@@ -34,10 +34,10 @@ BETWEEN = ("intent_stored", "effect_begun", "effect_ended", "effect_done")
 POINTS = ("receive", "before_intent", *BETWEEN, "result_stored", "before_verify", "verify_stored")
 LEAST_BETWEEN = 0.25
 """Share of the kills that must fall between intent and result."""
-SICK = 10_000
+SICK = 16_000
 SCRAPE = "5s"
 """How often Prometheus scrapes and evaluates; every second it would take more of the machine than all else."""
-PAUSE = 0.04
+PAUSE = 0.02
 """Seconds between two alerts on one connection, so that there are enough of them for 500 kills."""
 MOST_OFTEN = 20
 """Times that a point is passed before it kills."""
@@ -78,9 +78,11 @@ class Feeder:
 
     def _feed(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._rig.port, timeout=5)
+        number = None
         while not self._ended.wait(PAUSE):
-            with self._lock:
-                number = next(self._next, None)
+            if number is None:
+                with self._lock:
+                    number = next(self._next, None)
             if number is None:
                 return
             item = f"i{number}"
@@ -90,14 +92,11 @@ class Feeder:
                 )
                 answer = connection.getresponse()
                 answer.read()
-            except OSError:
-                # the remediator is dead just now: nothing was promised for this one
-                connection.close()
-                self._ended.wait(0.02)
-                continue
-            except http.client.HTTPException:
+            except (OSError, http.client.HTTPException):
+                # the remediator is dead just now: nothing was promised, and the same one is sent again
                 connection.close()
                 continue
+            number = None
             if answer.status == 200:
                 with self._lock:
                     self.acknowledged.add(item)
