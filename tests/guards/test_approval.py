@@ -16,7 +16,6 @@ from remediator.model import (
     Approval,
     ApprovalState,
     Effect,
-    Facts,
     Frozen,
     FrozenStep,
     History,
@@ -26,36 +25,16 @@ from remediator.model import (
     Reason,
     Target,
 )
+from tests.guards import values
+from tests.guards.values import NOW
 
-NOW = 1_700_000_000.0
-FROZEN = Frozen(
-    playbook="restart_worker",
-    digest="d",
+FROZEN = replace(
+    values.FROZEN,
     mode=Mode.APPROVE,
-    target=Target("web-1", "process_group", "worker"),
-    lock_key="web-1",
-    labels={"alertname": "WorkerLeaks", "instance": "web-1:9976"},
-    starts_at=NOW - 60,
-    fingerprint="f",
-    generator_url="",
     limits=Limits(),
-    host_rates=(),
     steps=(FrozenStep("process.terminate", 1, Effect.DESTRUCTIVE, True, {"group": "worker"}, 30.0),),
-    verify=None,
 )
-FACTS = Facts(
-    asked_at=NOW,
-    delivered_at=NOW - 1,
-    pause=None,
-    hosts=("web-1",),
-    live=None,
-    rule_problem=None,
-    plan=None,
-    policy_refusal=None,
-    plan_hash="h",
-    approval_valid_for=600.0,
-    digest_in_force="d",
-)
+FACTS = replace(values.FACTS, plan_hash="h", approval_valid_for=600.0, digest_in_force="d")
 
 
 def request(state: ApprovalState, plan: str = "h", expires_at: float = NOW + 60) -> History:

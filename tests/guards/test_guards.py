@@ -24,50 +24,17 @@ from remediator.guards import (
 )
 from remediator.model import (
     Answer,
-    Effect,
     Facts,
-    Frozen,
-    FrozenStep,
     GuardAnswer,
     History,
     Limits,
-    Live,
     Mode,
     Pause,
     Rate,
     RateUse,
     Reason,
-    Target,
 )
-
-NOW = 1_700_000_000.0
-FROZEN = Frozen(
-    playbook="restart_worker",
-    digest="d",
-    mode=Mode.AUTO,
-    target=Target("web-1", "process_group", "worker"),
-    lock_key="web-1",
-    labels={"alertname": "WorkerLeaks", "instance": "web-1:9976"},
-    starts_at=NOW - 60,
-    fingerprint="f",
-    generator_url="",
-    limits=Limits(cooldown=600, hold_at_most=900),
-    host_rates=(),
-    steps=(FrozenStep("notify.log", 1, Effect.READ_ONLY, True, {}, 30.0),),
-    verify=None,
-)
-LIVE = Live(asked_at=NOW, firing=True, active=True, seen_since_delivery=True)
-FACTS = Facts(
-    asked_at=NOW,
-    delivered_at=NOW - 1,
-    pause=None,
-    hosts=("web-1",),
-    live=LIVE,
-    rule_problem=None,
-    plan=None,
-    policy_refusal=None,
-)
-HISTORY = History(live_duplicate=None, lock_holder=None, last_effect_at=None)
+from tests.guards.values import FACTS, FROZEN, HISTORY, NOW
 
 
 def facts(**changes: object) -> Facts:
@@ -75,7 +42,7 @@ def facts(**changes: object) -> Facts:
 
 
 def live(**changes: object) -> Facts:
-    return replace(FACTS, live=replace(LIVE, **changes))
+    return replace(FACTS, live=replace(FACTS.live, **changes))
 
 
 def history(**changes: object) -> History:

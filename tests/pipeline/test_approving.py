@@ -38,13 +38,6 @@ class Steady(Act):
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def act() -> Steady:
     return Steady()
 

@@ -5,9 +5,8 @@ How long a wait may grow by a clock that is set back is bounded: by as much as i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,6 @@ from remediator import pause
 from remediator.approvals import NotAnswered
 from remediator.errors import ActionFailed
 from remediator.model import Alert, Context, Pause, Plan
-from selfheal.common.clock import ManualClock
 from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
 
 ONE = "{action: test.act}"
@@ -38,22 +36,8 @@ class Steady(Act):
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def act() -> Act:
     return Steady()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
 
 
 def ill(bench: Bench, *alerts: Alert) -> None:

@@ -55,18 +55,6 @@ def sources(clock: ManualClock) -> Iterator[Sources]:
     made.close()
 
 
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
-
-
 def book(mode: str = "auto", timeout: str = "5s", attempts: int = 3, probes: int = 1) -> str:
     each = f'{{probe: test.look, with: {{what: "item {{{{ $labels.item }}}}"}}, timeout: {timeout}}}'
     limits = f"cooldown: 0s, rate: [1000/1h], attempts: {attempts}"

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from remediator.errors import ActionFailed, RemediatorError
 from remediator.model import ALL_PLAYBOOKS, Alert
 from selfheal.common.clock import ManualClock
-from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
+from tests.pipeline.sources import Act, Bench, alert, playbook
 
 ONE = "{action: test.act}"
 LIMITS = "cooldown: 0s, rate: [1000/1h], lock: target, attempts: 1"
 NOT_ASKED = "monitoring: {targets: 1000000, scrape_gap: 0, after_restart: 0s}\n"
-
-
-@pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
 
 
 def fall_ill(bench: Bench, *items: str) -> None:

@@ -20,11 +20,6 @@ STEPS = "{action: test.act}"
 
 
 @pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
 def bench(tmp_path: Path, clock: ManualClock, act: Act) -> Iterator[Bench]:
     sources = Sources(clock)
     made = Bench(tmp_path, sources, clock, act)

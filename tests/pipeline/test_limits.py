@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,30 +10,11 @@ from remediator import pause
 from remediator.model import Scope
 from remediator.pause_audit import CannotPause
 from selfheal.common.clock import ManualClock, to_rfc3339
-from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
+from tests.pipeline.sources import Act, Bench, alert, playbook
 
 ONE = "{action: test.act}"
 FREE = "cooldown: 0s, rate: [1000/1h], lock: target"
 RADIUS = FREE + ", blast_radius: {by: [zone], max: 2, window: 10m}"
-
-
-@pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
 
 
 def deliver(bench: Bench, *items: str, **labels: str) -> None:

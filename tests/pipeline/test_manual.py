@@ -34,18 +34,6 @@ ELSEWHERE = (
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
 def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
     made = Bench(tmp_path, sources, clock, act)
     made.start(BY_HAND, WHEN, RULED, SHY, ASKING, ELSEWHERE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,18 +29,6 @@ def sources(clock: ManualClock) -> Iterator[Sources]:
     made.firing = [alert()]
     yield made
     made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
 
 
 # The mode.

@@ -27,18 +27,6 @@ QUICK = "cooldown: 0s, rate: [1000/1h], lock: target"
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
 def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
     made = Bench(tmp_path, sources, clock, act)
     sources.firing = [alert()]

@@ -23,18 +23,6 @@ ONE = "{action: test.act}"
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
 def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
     made = Bench(tmp_path, sources, clock, act, Act("test.other"))
     sources.firing = [alert()]

@@ -24,18 +24,6 @@ WATCHED = "mode: auto\nverify: {healthy_for: 0s, within: 1m, watch: 1m}\n"
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
 def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
     made = Bench(tmp_path, sources, clock, act)
     sources.firing = sources.listed = [alert()]
