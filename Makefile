@@ -85,3 +85,6 @@ bench: setup tools oracles
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.replay
+	$(BIN)/python -m benchmarks.healing --peer monit

@@ -12,15 +12,14 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +27,9 @@ from typing import Any, Protocol
 
 from benchmarks import ledger
 from benchmarks.crash import LIMITS, PLAYBOOK
+from benchmarks.peer_programs import found
 from benchmarks.rig import Rig, free_port, hook_headers, payload, running, until
-from benchmarks.storm import RULES, alert, page, percentile
-from selfheal.stack.packages import Apt, alone, require_programs, unpack
-from selfheal.stack.tools import default_folder
+from benchmarks.storm import RULES, alert, drip, page, percentile
 
 CONNECTIONS = 32
 PER_SECOND = 10.0
@@ -120,23 +118,6 @@ class Webhook:
             self._child = None
 
 
-@contextmanager
-def found_webhook() -> Iterator[Path]:
-    """Give the binary from PATH, or out of Debian's package, unpacked beside the other tools."""
-    installed = shutil.which("webhook")
-    if installed is not None:
-        yield Path(installed)
-        return
-    root = default_folder().resolve() / "peers"
-    if not (root / FOUND_HERE).exists():
-        require_programs()
-        with alone(root.parent), TemporaryDirectory(prefix="unpacking-", dir=root.parent) as name:
-            unpack(Apt(Path(name)).fetch("webhook"), Path(name) / "root")
-            shutil.rmtree(root, ignore_errors=True)
-            (Path(name) / "root").rename(root)
-    yield root / FOUND_HERE
-
-
 def post(connection: http.client.HTTPConnection, path: str, body: str) -> int:
     """Deliver one body; return the status."""
     connection.request("POST", path, body, hook_headers())
@@ -210,16 +191,8 @@ def settled(subject: Subject) -> Counter[str]:
     return before
 
 
-def drip(subject: Subject, rig: Rig, first: int, count: int) -> list[float]:
-    """Post ten alerts a second; return the seconds from each 200 until its command ran."""
-    answered: dict[str, float] = {}
-    with closing(http.client.HTTPConnection("127.0.0.1", subject.port, timeout=30)) as connection:
-        begun = time.monotonic()
-        for number in range(first, first + count):
-            time.sleep(max(0.0, begun + (number - first) / PER_SECOND - time.monotonic()))
-            item = f"i{number}"
-            if post(connection, subject.path, json.dumps(payload([alert(rig, item)]))) == 200:
-                answered[item] = time.time()
+def delays(subject: Subject, answered: Mapping[str, float]) -> list[float]:
+    """Given when each item was answered, return the seconds from each 200 until its command ran."""
     settled(subject)
     started = {line.split()[-1]: float(line.split()[1]) for line in ledger.lines(subject.file)}
     return [started[item] - at for item, at in answered.items() if item in started]
@@ -231,7 +204,9 @@ def measure_one(subject: Subject, rig: Rig, count: int, seconds: int, unknown: C
     answered, rate = burst(subject, rig, count)
     commands = settled(subject)
     in_doubt = unknown()
-    delays = drip(subject, rig, count, int(seconds * PER_SECOND))
+    later = range(count, count + int(seconds * PER_SECOND))
+    answered_at = drip(rig, later, PER_SECOND, subject.port, subject.path)
+    waited = delays(subject, answered_at)
     subject.kill()
     return {
         "answered": len(answered),
@@ -241,15 +216,15 @@ def measure_one(subject: Subject, rig: Rig, count: int, seconds: int, unknown: C
         "unknown": in_doubt,
         "lost": max(0, sum(1 for item in answered if item not in commands) - in_doubt),
         "twice": sum(number - 1 for number in commands.values()),
-        "command_p50_ms": round(percentile(delays, 0.5) * 1000, 1),
-        "command_p99_ms": round(percentile(delays, 0.99) * 1000, 1),
+        "command_p50_ms": round(percentile(waited, 0.5) * 1000, 1),
+        "command_p99_ms": round(percentile(waited, 0.99) * 1000, 1),
     }
 
 
 def measure(count: int, seconds: int) -> dict[str, Any]:
     """Run both, one after the other, and return their figures."""
+    binary = found("webhook", FOUND_HERE)
     with (
-        found_webhook() as binary,
         TemporaryDirectory() as folder,
         running(
             Rig(Path(folder) / "rig", RULES, scrape="5s", evaluation="5s", playbooks=[PLAYBOOK], limits=LIMITS)

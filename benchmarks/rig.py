@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,15 +32,24 @@ LIFTED = """\
 monitoring: {targets: 1000000, scrape_gap: 0, after_restart: 0s}
 breaker: {minimum: 1000000}
 repeats: {most: 1000000}
+trust: {not_fixed: 6}
 """
 """What would rightly hold back a rig; every guard is still asked. A rig that is to be held gives its own text."""
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody on loopback listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that nobody on loopback listens on now.
+
+    It lies below those that the kernel gives to connections and to whoever asks for any: one that is free for a moment,
+    while what listens there is started again, must not become another's.
+    """
+    first, last = 10_000, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        # not by a seed, which tests that run at the same time share
+        port = random.SystemRandom().randrange(first, max(last, first + 1_000))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(condition: Callable[[], Any], seconds: float = 30.0, pause: float = 0.05) -> Any:
@@ -222,7 +232,10 @@ receivers:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:
-            until(lambda: self._answers(self.port, "/-/ready"), 30.0, 0.01)
+            remediator = self.remediator
+            until(lambda: remediator.poll() is not None or self._answers(self.port, "/-/ready"), 30.0, 0.01)
+            # whoever else answers there is not it
+            assert remediator.poll() is None or flags, (self.folder / "remediator.log").read_text("utf-8")[-2000:]
         return time.monotonic() - begun
 
     def stop_remediator(self, number: int = signal.SIGTERM) -> None:

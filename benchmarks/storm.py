@@ -126,21 +126,22 @@ def burst(rig: Rig, count: int) -> tuple[float, list[float], int]:
     return time.perf_counter() - begun, times, refused
 
 
-def drip(rig: Rig, first: int, count: int, per_second: float) -> dict[str, float]:
-    """Post one alert at a time at an even pace; return when each was answered, by item."""
-    connection = http.client.HTTPConnection("127.0.0.1", rig.port, timeout=60)
+def drip(
+    rig: Rig, numbers: range, per_second: float, port: int | None = None, path: str = "/hooks/alertmanager"
+) -> dict[str, float]:
+    """Post one alert at a time at an even pace, to the remediator or `port`; return when each was answered, by item."""
     answered = {}
-    begun = time.monotonic()
-    for number in range(count):
-        time.sleep(max(0.0, begun + number / per_second - time.monotonic()))
-        item = f"i{first + number}"
-        connection.request("POST", "/hooks/alertmanager", json.dumps(payload([alert(rig, item)])), hook_headers())
-        answer = connection.getresponse()
-        answer.read()
-        answered[item] = time.time()
-        if answer.status != 200:
-            raise RuntimeError(f"an alert of the quiet phase was answered {answer.status}")
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", port or rig.port, timeout=60)) as connection:
+        begun = time.monotonic()
+        for turn, number in enumerate(numbers):
+            time.sleep(max(0.0, begun + turn / per_second - time.monotonic()))
+            item = f"i{number}"
+            connection.request("POST", path, json.dumps(payload([alert(rig, item)])), hook_headers())
+            answer = connection.getresponse()
+            answer.read()
+            answered[item] = time.time()
+            if answer.status != 200:
+                raise RuntimeError(f"an alert of the quiet phase was answered {answer.status}")
     return answered
 
 
@@ -203,7 +204,7 @@ def measure(count: int, quiet_seconds: int) -> dict[str, Any]:
         print(f"queue empty {time.monotonic() - drained:.1f} s later", flush=True)
         rig.gauges.text = page(count, SICK_LATER, 1, (0, count))
         until(lambda: len(rig.query("sick > 0")) == SICK_LATER and len(rig.query("ALERTS")) == SICK_LATER, 60)
-        answered = drip(rig, count, min(SICK_LATER, quiet_seconds * 10), 10.0)
+        answered = drip(rig, range(count, count + min(SICK_LATER, quiet_seconds * 10)), 10.0)
         until(lambda: len(remediations(rig, set(answered))) == len(answered), 60, 0.5)
         begun = remediations(rig, set(answered))
         # started_at has milliseconds; the answer's clock is read by the client after the answer

@@ -77,7 +77,7 @@ def variables() -> list[Json]:
 
 
 def moments() -> list[Json]:
-    """Return the marks on the curves: when an alert became active, when a remediation ended."""
+    """Return the marks on the curves: an alert became active, a remediation ended, a playbook marked the moment."""
     return [
         marks(
             "Alerts",
@@ -93,6 +93,7 @@ def moments() -> list[Json]:
             "{{playbook}}: {{verdict}}",
             [7, 8],
         ),
+        marks("Marked", OK, "selfheal_annotation_timestamp_seconds * 1000", "{{target}}: {{text}}", [7, 8]),
     ]
 
 
@@ -121,7 +122,7 @@ def _firing_by_severity() -> Json:
     )
     queries = [
         Query(f'count(ALERTS{{severity="{severity}", {FIRING}}}) or vector(0)', severity, instant=True)
-        for severity in ("critical", "high", "warning")
+        for severity in ("critical", "high", "warning", "goal")
     ]
     head = Head(
         1,

@@ -18,7 +18,7 @@ from pathlib import Path
 from remediator.errors import RemediatorError
 from remediator.model import Json
 from remediator.policy import Policy
-from remediator.shell import run_command
+from remediator.shell import Finished, run_command
 from selfheal.common.clock import Clock, to_rfc3339
 from selfheal.common.files import write_atomic
 
@@ -98,7 +98,13 @@ class Alarm:
             logger.error("people not told by command", extra={"command": self._command, "problem": str(error)})
             return
         if not done.ok:
-            logger.error("people not told by command", extra={"command": self._command, "output": done.output})
+            logger.error("people not told by command", extra=_without_output(self._command, done))
+
+
+def _without_output(command: str, done: Finished) -> Json:
+    """Return what may be logged of a command that failed: what it printed may hold what it proves itself with."""
+    told = {"command": command, "code": done.code, "output_characters": len(done.output)}
+    return told if done.why_ended is None else told | {"why_ended": done.why_ended}
 
 
 def tell_systemd(state: str) -> None:

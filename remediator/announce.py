@@ -51,6 +51,8 @@ def _count(parts: Parts, event: Event, remediation: Remediation | None) -> None:
     if event.kind == "breaker":
         is_open = float(event.new != BreakerState.CLOSED)
         parts.counters.observe("breaker_open", is_open, playbook=str(event.detail["breaker"]))
+    if event.kind == "demoted":
+        parts.counters.count("trust_demotions", playbook=str(event.detail["playbook"]))
     # a fate that a remediation's end gives is counted as that end already
     if event.reason is not None and (event.kind == "moved" or (event.kind == "fate" and event.remediation_id is None)):
         parts.counters.count("decisions", reason=event.reason.value)

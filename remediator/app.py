@@ -35,7 +35,9 @@ from remediator.playbooks.match import Site
 from remediator.policy import Policy, Refusal
 from remediator.reading import Read, read_apart
 from remediator.selftest import Selftest
+from remediator.silencer import AlertmanagerSilencer
 from remediator.store import Store
+from remediator.trust import Rungs, Trust
 from remediator.web import Metrics, Readings, WebServer, make_app
 from remediator.web.access import access_of
 from remediator.web.gauges import HostGauges
@@ -79,12 +81,15 @@ class App(Desk):
         _log_policy(files.policy)
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
-        self.store = Store.open(config.state, self.clock, breaker=config.breaker)
+        self.store = Store.open(config.state, self.clock, breaker=config.breaker, not_fixed=config.not_fixed)
+        self._rungs = Rungs(self.store)
         self._blind_at: dict[str, float] = {}
         windows = Windows(config.windows)
+        alertmanagers = [client_of(endpoint, "alertmanager") for endpoint in config.alertmanagers]
+        silencer = AlertmanagerSilencer(alertmanagers, self.clock, config.ignore_labels) if alertmanagers else None
         self.evidence = Evidence(
             client_of(config.prometheus, "prometheus"),
-            [client_of(endpoint, "alertmanager") for endpoint in config.alertmanagers],
+            alertmanagers,
             self.clock,
             ignore_labels=config.ignore_labels,
             failed=self._count_blind,
@@ -102,7 +107,7 @@ class App(Desk):
             store=self.store,
             evidence=self.evidence,
             clock=self.clock,
-            playbooks=lambda: self._files.playbooks,
+            playbooks=lambda: self._rungs.in_force(self._files.playbooks),
             site=Site({config.host.name: config.host.instances}, actions, config.highest_mode, config.host_rates),
             actions=actions,
             dispatch=LocalDispatch(
@@ -114,6 +119,7 @@ class App(Desk):
                 probes=_probes,
                 prometheus=self.evidence.ask,
                 refused=self._note_refusal,
+                silences=silencer,
             ),
             pause=self._pause_of,
             window=lambda frozen: windows.open(frozen.playbook, str(frozen.target), self.clock.now()),
@@ -128,7 +134,8 @@ class App(Desk):
         self._auditor = Auditor(self.parts)
         self._selftest = Selftest(self.parts)
         tellers = [notifier.tell for notifier in NOTIFIERS.values()]
-        handlers = pipeline.handlers(self.parts, tellers, self._auditor, self._selftest)
+        trust = Trust(self.parts, self._rungs)
+        handlers = pipeline.handlers(self.parts, tellers, self._auditor, self._selftest, trust)
         self.engine = Engine(self.store, self.clock, handlers)
         self.metrics.read_from(
             Readings(
@@ -141,6 +148,7 @@ class App(Desk):
                 lambda: backlog.failed_since(self.store),
                 lambda: len(self.root_causes()),
                 self._selftest.age,
+                lambda: backlog.marks(self.store, self.clock),
             )
         )
         gauges = HostGauges(client_of(config.prometheus, "prometheus"), self.clock, config.host.instances)
@@ -195,15 +203,6 @@ class App(Desk):
         self._show_playbooks()
         self._decide_anew()
         logger.info("reloaded", extra={"playbooks": len(files.playbooks)})
-
-    def _decide_anew(self) -> None:
-        self.parts.reloaded.set()
-        try:
-            self.store.write(lambda tx: tx.schedule("reconcile", 0, self.clock.now()))
-        except StoreUnavailable:
-            # the next reconciliation comes by itself
-            self.metrics.count("store_errors")
-            logger.warning("open alerts are decided anew only at the next reconciliation")
 
     def _show_playbooks(self) -> None:
         self.metrics.show_playbooks({playbook.name: self._mode(playbook) for playbook in self._files.playbooks})

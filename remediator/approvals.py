@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from remediator.errors import RemediatorError
 from remediator.model import Approval, ApprovalState, Json, Reason, Remediation, State
-from remediator.model.values import CLOCK_SET
+from remediator.model.rows import CLOCK_SET
 from remediator.parts import Parts
 from remediator.store import Tx
 from selfheal.common.clock import from_rfc3339

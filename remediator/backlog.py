@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from remediator.store import Store
+from remediator.store import Mark, Store
 from selfheal.common.clock import Clock
 
+MARKS_SHOWN = 3_600.0
+"""Seconds for which a playbook's mark is a series: a dashboard finds it in the history afterwards."""
 MOST = 1_000
 """Failures counted at most: a scrape must not walk through years of them."""
 
@@ -28,3 +30,9 @@ def failed_since(store: Store) -> float:
     """Return how many remediations ended failed or ineffective since something was last proven healed."""
     with store.read() as reader:
         return float(reader.failed_since(reader.last_verified(), MOST))
+
+
+def marks(store: Store, clock: Clock) -> list[Mark]:
+    """Return what playbooks marked lately."""
+    with store.read() as reader:
+        return reader.marks(clock.now() - MARKS_SHOWN)

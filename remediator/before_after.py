@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remediator.evidence import FrozenRule, Health, remember, worsened
+from remediator.evidence import FrozenRule, Health, quantities, remember, worsened
 from remediator.model import Json, Remediation
 from remediator.parts import Parts
 from remediator.store import Tx
@@ -15,7 +15,8 @@ def look_back(parts: Parts, remediation: Remediation, rule: FrozenRule, proof: J
     """Keep, once, what the quantity did before the effects: as evidence, and in `proof` to tell worse from noise."""
     if "before" in proof or "at" not in proof["baseline"]:
         return
-    found = parts.evidence.before(rule, remediation.frozen.labels, proof["baseline"], parts.config.scrape_interval)
+    wanted = quantities(rule, remediation.frozen.verify, proof["baseline"], remediation.frozen.labels)
+    found = parts.evidence.before(wanted, float(proof["baseline"]["at"]), parts.config.scrape_interval)
     if found is None:
         return
     proof["before"] = remember(found)
@@ -49,8 +50,8 @@ def what_is_kept(parts: Parts, remediation: Remediation, proof: Json, health: He
     if health is None or "end" not in proof or "at" not in proof["baseline"]:
         return body
     rule, now = FrozenRule.from_json(proof["rule"]), float(health.detail["now"])
-    labels, interval = remediation.frozen.labels, parts.config.scrape_interval
-    found = parts.evidence.since(rule, labels, proof["baseline"], now, interval)
+    wanted = quantities(rule, remediation.frozen.verify, proof["baseline"], remediation.frozen.labels)
+    found = parts.evidence.since(wanted, (float(proof["baseline"]["at"]), now), parts.config.scrape_interval)
     if found is not None and found.series:
         body["samples"] = found.to_json(_effects(proof))
     return body

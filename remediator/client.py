@@ -21,6 +21,7 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 _LONGEST_URL = 4_000
 _CHUNK = 64 * 1024
 _CONNECTIONS = 32
+_FORM = "application/x-www-form-urlencoded"
 
 
 class Client:
@@ -91,6 +92,17 @@ class Client:
             return self._parts("GET", f"{path}?{form}", None)
         return self._parts("POST", path, form.encode())
 
+    def tell(self, method: str, path: str, document: Any = None) -> bytes:
+        """Send what changes something there, once: it is never repeated. Return the body of a 200.
+
+        Raise SourceUnavailable; it may have arrived all the same.
+        """
+        body = None if document is None else json.dumps(document).encode()
+        try:
+            return b"".join(self._once(method, path, body, "application/json"))
+        except HTTPError as error:
+            raise self.unavailable(_in_words(error)) from None
+
     def read_json(self, body: bytes) -> Any:
         """Given a body, return it read as JSON. Raise SourceUnavailable if it is none."""
         try:
@@ -122,10 +134,10 @@ class Client:
             else:
                 return
 
-    def _once(self, method: str, path: str, form: bytes | None) -> Iterator[bytes]:
+    def _once(self, method: str, path: str, form: bytes | None, kind: str = _FORM) -> Iterator[bytes]:
         headers = dict(self._headers)
         if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            headers["Content-Type"] = kind
         response = self._pool.urlopen(
             method, self._path + path, form, headers, retries=False, redirect=False, preload_content=False
         )

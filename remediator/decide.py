@@ -1,20 +1,18 @@
-"""Second stage: match a playbook, gather facts, ask the guards, and store the decision with the first intent.
+"""Second stage, second half: gather facts, ask the guards, and store the decision with the first intent.
 
 `gather.py` asks the world; the decision itself is one writer transaction: two workers never pass one limit together.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from functools import partial
 
 from remediator.diagnose import Occasion, diagnose
 from remediator.effect import overtakes
-from remediator.evidence import Trouble
 from remediator.gather import Gathered, gather
 from remediator.guards import approval, ask_all, combine, would_have
-from remediator.ladder import called_off, climb_on, freeze_next, hand_over, used_up
+from remediator.ladder import climb_on
 from remediator.model import (
     Answer,
     ApprovalState,
@@ -31,88 +29,19 @@ from remediator.model import (
     StepState,
     Verdict,
 )
-from remediator.parts import Parts, past
-from remediator.playbooks.match import choose
-from remediator.playbooks.templates import TemplateRefused
+from remediator.parts import SUPPRESSED_LOOK, Parts, past
+from remediator.playbooks.match import withdrawn
 from remediator.store import Tx
 from remediator.undo import fail
-from selfheal.common.problems import ConfigError
 
-logger = logging.getLogger(__name__)
-
-OF_A_DATASOURCE = frozenset({"DatasourceError", "DatasourceNoData"})
-"""Names that Grafana gives to alerts about a query that failed: they say nothing of what is measured."""
+SUPPRESSED = (Reason.SILENCED.value, Reason.INHIBITED.value)
+"""Holds whose end somebody else decides."""
 LOOKS = 4
 """Times one decision is looked at anew, because of probes or of what others did to the target meanwhile."""
 LOOK_AGAIN = 1.0
 """Seconds after which it is looked at again then."""
 LEAST_HOLD = 0.05
 """Seconds between two questions of a held remediation, whatever a guard says."""
-
-
-def consider(parts: Parts, occurrence: Occurrence, now: float) -> None:
-    """Given an open occurrence, give it its fate, or a pending remediation that is due at once."""
-    if occurrence.alert.annotations.get("playbook") == "none":
-        _fate(parts, occurrence, "human_only", Reason.HUMAN_ONLY)
-        return
-    if occurrence.alert.name in OF_A_DATASOURCE:
-        _fate(parts, occurrence, "skipped", Reason.DATASOURCE)
-        return
-    playbook = choose(parts.playbooks(), occurrence.alert)
-    if playbook is None:
-        _fate(parts, occurrence, "no_playbook", Reason.NO_PLAYBOOK)
-        return
-    if called_off(parts, occurrence):
-        _fate(parts, occurrence, State.CANCELLED.value, Reason.CANCELLED)
-        return
-    try:
-        frozen = freeze_next(parts, playbook, occurrence)
-    except (TemplateRefused, ConfigError) as error:
-        logger.warning("template refused", extra={"playbook": playbook.name, "problem": str(error)})
-        _fate(parts, occurrence, "skipped", Reason.TEMPLATE_REFUSED)
-        return
-    if frozen is None:
-        hand_over(parts, occurrence)
-        return
-
-    asked = parts.evidence.question(frozen)
-    if isinstance(asked, Trouble) and asked.reason is Reason.NEEDS_DECLARED_PROOF:
-        if frozen.playbook != playbook.name:
-            # a rung that cannot prove anything is nobody's help: it is people's turn
-            hand_over(parts, occurrence)
-            return
-        _fate(parts, occurrence, "needs_declared_proof", asked.reason)
-        return
-
-    def add(tx: Tx) -> None:
-        present = tx.occurrence(occurrence.id)
-        if present is None or present.closed_at is not None:
-            return
-        last = None if present.remediation_id is None else tx.remediation(present.remediation_id)
-        if last is not None and (last.ended_at is None or _would_only_be_observed_again(last, frozen)):
-            tx.unschedule("occurrence", occurrence.id)
-        elif used_up(frozen.playbook, frozen.limits, tx.tries(occurrence.id)):
-            # an attempt began meanwhile: what comes after it is found by looking again
-            tx.schedule("occurrence", occurrence.id, now)
-        else:
-            tx.schedule("remediation", tx.add_remediation(occurrence.id, frozen, now), now)
-
-    parts.record(frozen.steps, add)
-
-
-def _would_only_be_observed_again(last: Remediation, frozen: Frozen) -> bool:
-    return last.state is State.OBSERVED and last.frozen == frozen
-
-
-def _fate(parts: Parts, occurrence: Occurrence, fate: str, reason: Reason) -> None:
-    def store(tx: Tx) -> None:
-        if (occurrence.fate, occurrence.reason) == (fate, reason):
-            # decided again with the same answer: nothing new to tell
-            tx.unschedule("occurrence", occurrence.id)
-        else:
-            tx.set_fate(occurrence.id, fate, reason)
-
-    parts.store.write(store)
 
 
 def decide(parts: Parts, remediation: Remediation, occurrence: Occurrence, now: float) -> None:
@@ -191,13 +120,21 @@ def _occasion(frozen: Frozen, gathered: Gathered, decision: GuardAnswer) -> Occa
 def _ask(
     parts: Parts, remediation: Remediation, gathered: Gathered, history: History, now: float
 ) -> tuple[tuple[GuardAnswer, ...], GuardAnswer]:
-    # the pause files are read here, in the intent's own transaction: they count from the moment they are written
-    facts = replace(gathered.facts, pause=parts.pause(remediation.frozen), window=parts.window(remediation.frozen))
+    frozen = remediation.frozen
+    in_force = parts.in_force(frozen.playbook)
+    facts = replace(
+        gathered.facts,
+        # read here, in the intent's own transaction: pause files and playbooks count from the moment they are new
+        pause=parts.pause(frozen),
+        window=parts.window(frozen),
+        digest_in_force=None if in_force is None else in_force.digest,
+        withdrawn=withdrawn(in_force, frozen, parts.site),
+    )
     request = history.approval
     if request is not None and request.decided_at is not None and facts.held_since is not None:
         # the time that a person took to answer is no time of being silenced or blind
         facts = replace(facts, held_since=max(facts.held_since, request.decided_at))
-    answers = ask_all(remediation.frozen, facts, history, now)
+    answers = ask_all(frozen, facts, history, now)
     return answers, combine(answers)
 
 
@@ -215,6 +152,9 @@ def _follow(
     elif decision.answer is Answer.DENY:
         verdict = _self_resolved(frozen, gathered) if decision.reason is Reason.SELF_RESOLVED else None
         tx.move(present.id, State.SKIPPED, decision.reason, now, verdict=verdict, detail=decision.detail)
+        if decision.detail.get("held_for") in SUPPRESSED:
+            # who sent it may not send it again when the silence is over
+            tx.schedule("occurrence", present.occurrence_id, now + SUPPRESSED_LOOK)
     elif decision.answer is Answer.HOLD:
         _hold(tx, present, _asking_people(tx, present, gathered, decision, now), now)
     elif gathered.trouble is not None:
@@ -317,4 +257,5 @@ def _observed(answers: tuple[GuardAnswer, ...], gathered: Gathered) -> Json:
     if free.answer is Answer.ALLOW and gathered.trouble is not None:
         free = gathered.trouble
     items = list(gathered.plan.items) if gathered.plan is not None else []
-    return {"answer": free.answer.value, "reason": free.reason.value, "items": items[:20], "count": len(items)}
+    told = {"answer": free.answer.value, "reason": free.reason.value, "guard": free.guard}
+    return {**told, "items": items[:20], "count": len(items)}

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 
-from remediator import approvals, manual, monitoring_control, pause, pause_audit, people, pipeline
+from remediator import approvals, manual, monitoring_control, pause, pause_audit, people, pipeline, trust
 from remediator.auditing import UNREADABLE
 from remediator.config import Config
 from remediator.engine import Engine
-from remediator.errors import RemediatorError
+from remediator.errors import RemediatorError, StoreUnavailable
 from remediator.model import BreakerState, Frozen, Json, Mode, Pause, Playbook, Scope, State
+from remediator.model.trust import lowest
 from remediator.parts import Parts
 from remediator.reading import Files
 from remediator.receive import Batch
-from remediator.store import Reader, Store
+from remediator.store import Reader, Store, Tx
 from remediator.store.audit import read_head
 from remediator.web import Delivery, links, views
 from remediator.web.service import Kept
@@ -39,6 +40,7 @@ class Desk:
     parts: Parts
     engine: Engine
     _files: Files
+    _rungs: trust.Rungs
     _blind_at: dict[str, float]
     _started: bool
 
@@ -172,6 +174,23 @@ class Desk:
         if self.store.write(lambda tx: tx.reset_breaker(name, who, why, self.clock.now())) is None:
             raise RemediatorError(f"the circuit breaker {name!r} is not open; selfheal breaker lists those that are")
 
+    def trust(self) -> list[Json]:
+        """Return what each playbook has earned, and what it lacks for more."""
+        with self.store.read() as reader:
+            return trust.told_all(reader, self.parts.playbooks(), self._files.playbooks, self.config.highest_mode)
+
+    def promote(self, name: str, who: str, why: str) -> None:
+        """Let a playbook climb one rung because a person says so. Raise RemediatorError if it has not earned it."""
+        trust.promote(self.parts, name, who, why)
+        # in this order: what is decided anew must know of it
+        self._rungs.refresh()
+        self._decide_anew()
+
+    def demote(self, name: str, who: str, why: str) -> None:
+        """Take one rung from a playbook because a person says so. Raise RemediatorError if it has none."""
+        trust.demote(self.parts, name, who, why)
+        self._rungs.refresh()
+
     def root_causes(self) -> list[Json]:
         """Return what was healed again and again, as often as `repeats` says or more."""
         with self.store.read() as reader:
@@ -214,8 +233,22 @@ class Desk:
         return self._told_pauses()["paused"] is not None
 
     def _mode(self, playbook: Playbook) -> Mode:
-        order = list(Mode)
-        return min(playbook.mode, self.config.highest_mode, key=order.index)
+        return lowest(self._rungs.mode_of(playbook), self.config.highest_mode)
+
+    def _decide_anew(self) -> None:
+        """Let open alerts be decided by what is in force now, and proposals be looked at."""
+        self.parts.reloaded.set()
+
+        def look(tx: Tx) -> None:
+            for kind in ("reconcile", "trust"):
+                tx.schedule(kind, 0, self.clock.now())
+
+        try:
+            self.store.write(look)
+        except StoreUnavailable:
+            # the next reconciliation comes by itself
+            self.parts.counters.count("store_errors")
+            logger.warning("open alerts are decided anew only at the next reconciliation")
 
     def _blind(self) -> list[str]:
         now = self.clock.monotonic()

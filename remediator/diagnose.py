@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 from remediator.errors import ActionFailed, OutcomeUnknown, Refused
-from remediator.model import Diagnosis, Frozen, Json
+from remediator.model import Diagnosis, Frozen, Json, about_of
 from remediator.parts import Parts
 from selfheal.common.problems import ConfigError
 
@@ -30,6 +33,10 @@ MOST_LEFT_BEHIND = 16
 """Probes beyond their deadline after which none is begun any more."""
 
 
+Ask = Callable[[str, Mapping[str, Any], float], Json]
+"""Runs a probe by its name, with its arguments and the seconds it may take."""
+
+
 class Occasion(StrEnum):
     """Why was looked."""
 
@@ -44,18 +51,19 @@ def diagnose(parts: Parts, number: int, frozen: Frozen, occasion: Occasion) -> N
     if not frozen.diagnose:
         return
     body: Json = {"occasion": occasion.value, "probes": []}
+    ask = partial(parts.dispatch.probe, frozen.target.host, about=about_of(frozen, number))
     ends_at = parts.clock.monotonic() + LONGEST
     room = LARGEST_TOGETHER
     for each in frozen.diagnose:
         seconds = min(each.timeout, ends_at - parts.clock.monotonic())
-        told, size = _fitting(_look(parts, frozen, each, seconds, occasion), min(LARGEST, room))
+        told, size = _fitting(_look(parts, ask, each, seconds, occasion), min(LARGEST, room))
         room -= size
         body["probes"].append({"probe": each.probe, "arguments": dict(each.arguments), **told})
     now = parts.clock.now()
     parts.record(frozen.steps, lambda tx: tx.add_evidence(number, PHASE, body, now))
 
 
-def _look(parts: Parts, frozen: Frozen, wanted: Diagnosis, seconds: float, occasion: Occasion) -> Json:
+def _look(parts: Parts, ask: Ask, wanted: Diagnosis, seconds: float, occasion: Occasion) -> Json:
     """Return what one probe found, or why it found nothing."""
     for ended in [thread for thread in list(parts.probing) if not thread.is_alive()]:
         parts.probing.discard(ended)
@@ -65,15 +73,15 @@ def _look(parts: Parts, frozen: Frozen, wanted: Diagnosis, seconds: float, occas
     if len(parts.probing) >= most or not parts.may_wait.acquire(blocking=False):
         return {"problem": "too many probes are running"}
     try:
-        return _wait_for(parts, frozen, wanted, seconds)
+        return _wait_for(parts, ask, wanted, seconds)
     finally:
         parts.may_wait.release()
 
 
-def _wait_for(parts: Parts, frozen: Frozen, wanted: Diagnosis, seconds: float) -> Json:
+def _wait_for(parts: Parts, ask: Ask, wanted: Diagnosis, seconds: float) -> Json:
     found: Json = {}
     thread = threading.Thread(
-        target=_run, args=(parts, frozen, wanted, seconds, found), name=f"probe-{wanted.probe}", daemon=True
+        target=_run, args=(parts, ask, wanted, seconds, found), name=f"probe-{wanted.probe}", daemon=True
     )
     begun = parts.clock.monotonic()
     thread.start()
@@ -87,9 +95,9 @@ def _wait_for(parts: Parts, frozen: Frozen, wanted: Diagnosis, seconds: float) -
     return {**found, "seconds": round(parts.clock.monotonic() - begun, 3)}
 
 
-def _run(parts: Parts, frozen: Frozen, wanted: Diagnosis, seconds: float, found: Json) -> None:
+def _run(parts: Parts, ask: Ask, wanted: Diagnosis, seconds: float, found: Json) -> None:
     try:
-        found["found"] = parts.dispatch.probe(frozen.target.host, wanted.probe, wanted.arguments, seconds)
+        found["found"] = ask(wanted.probe, wanted.arguments, seconds)
     except (Refused, ActionFailed, OutcomeUnknown, ConfigError) as error:
         found["problem"] = str(error)
     except Exception as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from remediator.errors import ActionFailed, OutcomeUnknown, Refused, StoreUnavailable
 from remediator.model import (
+    IN_DOUBT,
     Answer,
     Frozen,
     FrozenStep,
@@ -25,7 +26,8 @@ from remediator.model import (
     StepState,
 )
 from remediator.parts import JUMP, Parts, Unsaved
-from remediator.store import Tx
+from remediator.planning import same_action
+from remediator.store import Mark, Tx
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,6 @@ INTENT_FRESH = 5.0
 """Seconds after which an intent whose effect has not begun is taken back: what allowed it is too long ago."""
 ATTEMPTS_AT_MOST = 3
 """Times an idempotent step is begun whose outcome stays open: what ends the process each time must not go on."""
-IN_DOUBT = "in_doubt"
-"""Set in the outcome of a known failure that may have touched something: a deadline ended it half way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +124,6 @@ def overtakes(ended: float | None, asked_at: float, now: float) -> bool:
     return not (math.isfinite(ended) and asked_at <= now < ended - JUMP)
 
 
-def same_action(parts: Parts, step: FrozenStep) -> bool:
-    """Say whether the action is still the one whose arguments were frozen."""
-    action = parts.actions.get(step.action)
-    return action is not None and action.version == step.version
-
-
 def carry_out(parts: Parts, remediation: Remediation, row: StepRow, do: Callable[[], Outcome], follow: Follow) -> None:
     """Do what the stored intent `row` says, and store what became of it."""
     parts.reached("intent_stored")
@@ -189,6 +183,10 @@ def _store(tx: Tx, number: int, step_id: int, result: Result, follow: Follow, no
         return
     tx.store_result(step_id, result.state, result.outcome, now)
     present = tx.remediation(number)
+    if present is not None and result.outcome is not None:
+        marks = [wanted for wanted in result.outcome.rows if wanted.get("kind") == "mark"]
+        for wanted in marks:
+            tx.add_mark(Mark(present.frozen.playbook, str(present.frozen.target), str(wanted.get("text")), now))
     if present is None or present.state not in (State.RUNNING, State.UNDOING):
         return
     if result.state is StepState.UNKNOWN:

@@ -6,17 +6,14 @@ ones. What a row means is its handler's business: the engine imports no stage.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from remediator.errors import StoreUnavailable
+from remediator.queue import Queue, Row
 from remediator.store import Due, Store
 from selfheal.common.clock import Clock
 
@@ -26,8 +23,6 @@ Handler = Callable[[int, float], float | None]
 """Given the row's id and the time, do one turn. Return when the next is due, or None: the row stays as the handler's
 own writes left it, and an untouched one is done and deleted."""
 
-AGEING = 10.0
-"""Seconds of waiting that outweigh one step of priority."""
 LOOK = 1.0
 """Seconds between two looks at the clock when nothing else happens."""
 JUMP = 30.0
@@ -41,31 +36,6 @@ FIRST_BACK_OFF = 1.0
 LONGEST_BACK_OFF = 60.0
 
 
-@dataclass(slots=True)
-class _Row:
-    """A work row as the engine knows it; `token` marks its one valid entry in the heaps.
-
-    A storm makes tens of thousands of these at once, so whatever is held per row is counted in bytes.
-    """
-
-    kind: str
-    id: int
-    due: float
-    priority: int
-    generation: int
-    token: int = 0
-    ready_since: float = 0.0
-    """On the monotonic clock."""
-    ready: bool = False
-    running: bool = False
-    again: bool = False
-    """Made due by somebody else while it ran."""
-    gone: bool = False
-    """Deleted while it ran."""
-    thread: int = 0
-    failures: int = 0
-
-
 class Engine:
     """Runs due rows on a bounded pool: each row on one worker at a time, the earliest due first."""
 
@@ -76,13 +46,9 @@ class Engine:
         self._lock = threading.Lock()
         self._work_wanted = threading.Condition(self._lock)
         self._time_wanted = threading.Condition(self._lock)
-        self._rows: dict[str, dict[int, _Row]] = {kind: {} for kind in handlers}
-        self._waiting: list[tuple[float, int, _Row]] = []
-        self._ready: list[tuple[float, int, _Row]] = []
-        self._ready_count = 0
+        self._queue = Queue(handlers)
         self._running = 0
         self._deliveries = 0
-        self._tokens = itertools.count(1)
         self._stopping = False
         self._offset = clock.now() - clock.monotonic()
         self.clock_jumped_at: float | None = None
@@ -132,96 +98,46 @@ class Engine:
         finally:
             with self._lock:
                 self._deliveries -= 1
-                if self._deliveries == 0 and self._ready_count:
+                if self._deliveries == 0 and self._queue.ready:
                     self._work_wanted.notify_all()
 
     def queue_depth(self) -> int:
         """Return how many rows are due and have not begun."""
         with self._lock:
-            return self._ready_count
+            return self._queue.ready
 
     def oldest_seconds(self) -> float:
         """Return for how long the longest waiting due row has been due; 0 without any."""
         with self._lock:
             now = self._clock.now()
-            return max((now - row.due for row in self._known() if row.ready), default=0.0)
+            return max((now - row.due for row in self._queue.known() if row.ready), default=0.0)
 
     def idle(self) -> bool:
         """Say whether nothing runs and nothing is due."""
         with self._lock:
-            if self._running or self._ready_count:
+            if self._running or self._queue.ready:
                 return False
             now = self._clock.now()
-            return all(row.due > now for row in self._known())
-
-    def _known(self) -> Iterator[_Row]:
-        return itertools.chain.from_iterable(rows.values() for rows in self._rows.values())
+            return all(row.due > now for row in self._queue.known())
 
     def _take(self, changed: list[Due]) -> None:
         """Learn what a commit did to work rows; called on the store's writer thread, before its callers go on."""
         with self._lock:
             now = self._clock.now()
             for due in changed:
-                self._learn(due, now)
+                row = self._queue.learn(due, now)
+                if row is not None:
+                    self._enqueue(row, now)
 
-    def _learn(self, due: Due, now: float) -> None:
-        rows = self._rows.get(due.kind)
-        if rows is None:
-            if not due.gone:
-                logger.error("work without a handler", extra={"kind": due.kind, "row": due.id})
-            return
-        row = rows.get(due.id)
-        if row is not None and due.generation <= row.generation:
-            return
-        if due.gone:
-            self._forget(row, due.generation)
-            return
-        if row is None:
-            kind = sys.intern(due.kind)
-            row = rows[due.id] = _Row(kind, due.id, due.due, due.priority, due.generation)
-        row.due, row.priority, row.generation, row.gone = due.due, due.priority, due.generation, False
-        if not row.running:
-            self._enqueue(row, now)
-        elif due.by != row.thread and due.due <= now:
-            row.again = True
-
-    def _forget(self, row: _Row | None, generation: int) -> None:
-        if row is None:
-            return
-        if row.running:
-            row.generation, row.gone, row.again = generation, True, False
-            return
-        self._unready(row)
-        self._drop(row)
-
-    def _drop(self, row: _Row) -> None:
-        # its entry in the heaps is not valid any more
-        row.token = 0
-        del self._rows[row.kind][row.id]
-
-    def _enqueue(self, row: _Row, now: float) -> None:
+    def _enqueue(self, row: Row, now: float) -> None:
         """Put a row where its due time says, and wake whom it concerns."""
-        self._unready(row)
-        row.token = next(self._tokens)
-        if row.due <= now:
-            row.ready = True
-            self._ready_count += 1
-            # waiting counts for every row alike, so the order between two never changes: the key can be fixed here
-            order = row.due - row.priority * AGEING
-            row.ready_since = self._clock.monotonic()
-            heapq.heappush(self._ready, (order, row.token, row))
-            if not self._deliveries or self._ready_count == 1:
+        self._queue.put(row, now, self._clock.monotonic())
+        if row.ready:
+            if not self._deliveries or self._queue.ready == 1:
                 # while deliveries go first, one worker is enough to look when the first row has waited its time
                 self._work_wanted.notify()
-            return
-        heapq.heappush(self._waiting, (row.due, row.token, row))
-        if self._waiting[0][1] == row.token:
+        elif self._queue.is_next(row):
             self._time_wanted.notify()
-
-    def _unready(self, row: _Row) -> None:
-        if row.ready:
-            row.ready = False
-            self._ready_count -= 1
 
     def _schedule(self) -> None:
         """Scheduler thread: move rows to ready when their time has come."""
@@ -232,15 +148,11 @@ class Engine:
     def _turn(self) -> float:
         """Make ready what is due, and return the seconds until the next look."""
         now = self._look_at_clock()
-        while self._waiting:
-            due, token, row = self._waiting[0]
-            if row.token != token:
-                heapq.heappop(self._waiting)
-            elif due <= now:
-                heapq.heappop(self._waiting)
-                self._enqueue(row, now)
-            else:
-                return min(LOOK, due - now)
+        while (row := self._queue.next_waiting()) is not None:
+            if row.due > now:
+                return min(LOOK, row.due - now)
+            # it leaves those that wait, because its entry there is not valid any more
+            self._enqueue(row, now)
         return LOOK
 
     def _look_at_clock(self) -> float:
@@ -253,18 +165,9 @@ class Engine:
         self.clock_jumped_at = now
         logger.warning("the wall clock jumped", extra={"seconds": round(jump, 1)})
         if jump < 0:
-            self._pull(jump)
+            # otherwise what waits would wait that much longer
+            self._queue.pull(jump)
         return now
-
-    def _pull(self, jump: float) -> None:
-        """After a jump back, move what waits back with it: otherwise it would wait that much longer."""
-        self._waiting = []
-        for row in self._known():
-            row.due += jump
-            if not row.running and not row.ready:
-                row.token = next(self._tokens)
-                self._waiting.append((row.due, row.token, row))
-        heapq.heapify(self._waiting)
 
     def _work(self) -> None:
         """Worker thread: one ready row after the other."""
@@ -278,31 +181,29 @@ class Engine:
                     row = self._pick()
             self._run(row)
 
-    def _pick(self) -> _Row | None:
+    def _pick(self) -> Row | None:
         """Take the first ready row, unless deliveries go first; None if there is nothing to run now."""
         if self._stopping or self._until_pick() is not None:
             return None
-        while self._ready:
-            _, token, row = heapq.heappop(self._ready)
-            if row.token != token:
-                continue
-            self._unready(row)
-            row.running, row.again, row.gone = True, False, False
-            row.thread = threading.get_ident()
-            self._running += 1
-            if self._deliveries and self._ready_count:
-                self._work_wanted.notify()
-            return row
-        return None
+        row = self._queue.take()
+        if row is None:
+            return None
+        row.running, row.again, row.gone = True, False, False
+        row.thread = threading.get_ident()
+        self._running += 1
+        if self._deliveries and self._queue.ready:
+            self._work_wanted.notify()
+        return row
 
     def _until_pick(self) -> float | None:
         """Return for how many seconds ready rows still let deliveries go first, or None: they need not wait."""
-        if not self._deliveries or not self._ready:
+        since = self._queue.first_ready_since() if self._deliveries else None
+        if since is None:
             return None
-        left = self._ready[0][2].ready_since + YIELD_AT_MOST - self._clock.monotonic()
+        left = since + YIELD_AT_MOST - self._clock.monotonic()
         return left if left > 0 else None
 
-    def _run(self, row: _Row) -> None:
+    def _run(self, row: Row) -> None:
         """Run one turn of a row and put it where it belongs afterwards."""
         generation = row.generation
         try:
@@ -319,7 +220,7 @@ class Engine:
             row.failures = 0
             self._put_back(row)
 
-    def _settle(self, row: _Row, generation: int, due: float | None) -> None:
+    def _settle(self, row: Row, generation: int, due: float | None) -> None:
         """Store when the next turn is, or that there is none, unless the row was written during the turn."""
         if row.generation != generation:
             return
@@ -336,7 +237,7 @@ class Engine:
                 if row.generation == generation:
                     row.due = due
 
-    def _failed(self, row: _Row) -> None:
+    def _failed(self, row: Row) -> None:
         self.errors[row.kind] += 1
         if self.on_error is not None:
             self.on_error(row.kind)
@@ -346,13 +247,13 @@ class Engine:
             row.due = max(row.due, self._clock.now() + pause)
         self._put_back(row)
 
-    def _put_back(self, row: _Row) -> None:
+    def _put_back(self, row: Row) -> None:
         """The turn is over: the row waits again, runs again, or is gone."""
         with self._lock:
             self._running -= 1
             row.running = False
             if row.gone:
-                self._drop(row)
+                self._queue.drop(row)
                 return
             now = self._clock.now()
             if row.again:

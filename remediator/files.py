@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,8 @@ class File:
     size: int
     modified_ns: int
     inode: int
+    held: int = 0
+    """Bytes of it that are there, as far as it was listed: holes are not counted."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,13 @@ class Listing:
         self.left_out[why] = self.left_out.get(why, 0) + 1
 
 
+@dataclass(slots=True)
+class Stock:
+    """How many bytes of files are there below a root with a floor: counted before the first removal, then less each."""
+
+    bytes: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRoot:
     """A permitted root, open; `remove` unlinks below it."""
@@ -62,6 +71,7 @@ class OpenRoot:
     forbidden: frozenset[tuple[int, int]]
     """Device and inode of everything protected, for folders that are mounted twice."""
     policy: Policy
+    stock: Stock = field(default_factory=Stock)
 
     def list(self) -> Listing:
         """Return the regular files below the root. Raise OSError if a folder cannot be read."""
@@ -89,8 +99,17 @@ class OpenRoot:
                 return "is too young"
             if (found.st_dev, found.st_ino) in self.forbidden:
                 return "is protected"
+            if self.root.floor and self._stock() - _held(found) < self.root.floor:
+                return f"the floor of {self.root.floor} bytes would not be left"
             os.unlink(name, dir_fd=parent)
+        if self.stock.bytes is not None:
+            self.stock.bytes -= _held(found)
         return None
+
+    def _stock(self) -> int:
+        if self.stock.bytes is None:
+            self.stock.bytes = held_by(self.list().files)
+        return self.stock.bytes
 
     def _parts(self, path: str) -> Sequence[str]:
         parts = path.split("/")
@@ -109,6 +128,16 @@ class OpenRoot:
             yield parent
 
 
+def bytes_of(files: Iterable[File]) -> int:
+    """Return how many bytes files hold; one with several names is as long as it is only once."""
+    return sum({file.inode: file.size for file in files}.values())
+
+
+def held_by(files: Iterable[File]) -> int:
+    """Return how many bytes of listed files are there, holes left out; of one with several names only once."""
+    return sum({file.inode: file.held for file in files}.values())
+
+
 @contextmanager
 def open_root(path: str, policy: Policy) -> Iterator[OpenRoot]:
     """Given the path of a permitted root, open it component by component and give it for as long as the block lasts.
@@ -119,13 +148,19 @@ def open_root(path: str, policy: Policy) -> Iterator[OpenRoot]:
     root = policy.root(path)
     # those of the monitoring are asked anew: they move with its next start
     protected = (*policy.protected, *monitoring_folders(policy.procfs))
-    forbidden = _identities_of(protected)
+    # a root below this one has a rule of its own, perhaps a stricter one
+    forbidden = _identities_of((*protected, *_roots_below(root, policy)))
     with ExitStack() as stack:
         try:
             opened = _open_root(stack, root, policy, protected, forbidden)
         except Refused as error:
             raise policy.refused(Door.FILES, error.detail) from error
         yield opened
+
+
+def _roots_below(root: Root, policy: Policy) -> list[Path]:
+    others = (Path(other.path) for other in policy.roots)
+    return [path for path in others if Path(root.path) in path.parents]
 
 
 def _open_root(
@@ -225,8 +260,13 @@ def _list_entry(
         return listing.leave_out("not a regular file")
     if found.st_dev != root.device:
         return listing.leave_out("on another device")
-    listing.files.append(File(path, found.st_size, found.st_mtime_ns, found.st_ino))
+    listing.files.append(File(path, found.st_size, found.st_mtime_ns, found.st_ino, _held(found)))
     return None
+
+
+def _held(found: os.stat_result) -> int:
+    # st_blocks counts in units of 512 bytes whatever the file system's own are
+    return min(found.st_size, found.st_blocks * 512)
 
 
 def _mount_of(descriptor: int) -> int:

@@ -40,7 +40,7 @@ def run_playbook(parts: Parts, name: str, labels: Mapping[str, str], who: str, d
     """Given a playbook's name and labels, run it, or tell what would be. Raise CannotRun."""
     if not 0 < len(who) <= LONGEST or not who.isprintable():
         raise CannotRun(f"who must be one line of 1 to {LONGEST} characters")
-    playbook = next((each for each in parts.playbooks() if each.name == name), None)
+    playbook = parts.in_force(name)
     if playbook is None:
         raise CannotRun(f"there is no playbook {name[:80]!r}")
     now = parts.clock.now()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from remediator.alarm import Alarm
 from remediator.config import Config
-from remediator.errors import StoreUnavailable
+from remediator.errors import SourceUnavailable, StoreUnavailable
 from remediator.evidence import Evidence
 from remediator.model import (
     Action,
@@ -20,13 +20,16 @@ from remediator.model import (
     FrozenStep,
     History,
     Monitoring,
+    Occurrence,
     OpenWindow,
     Outcome,
     Pause,
     Playbook,
     RateUse,
     Reached,
+    Reason,
     Remediation,
+    State,
     Step,
     StepState,
     Touched,
@@ -44,6 +47,11 @@ JUMP = 30.0
 """Seconds by which the wall clock must leave the monotonic one to count as a jump."""
 MOST_WAITING = 6
 """Workers that wait for probes at the same time, of the eight there are: the others must go on repairing."""
+PAGE = 200
+"""Occurrences looked at, and written, at once."""
+SUPPRESSED_LOOK = 3_600.0
+"""Seconds between two looks at an alert that stayed silenced or inhibited for as long as it may be held; that it is no
+more is seen sooner by reconciliation, or told by a delivery."""
 FREES_DISK = "disk."
 """The family of actions that may use the ballast when the disk is full."""
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR")
@@ -144,6 +152,10 @@ class Parts:
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the program ends: no further effect begins."""
 
+    def in_force(self, name: str) -> Playbook | None:
+        """Return the playbook of this name as it was last read, on the rung that it has earned, or None."""
+        return next((each for each in self.playbooks() if each.name == name), None)
+
     def record(self, steps: Iterable[FrozenStep | Step], work: Callable[[Tx], T]) -> T:
         """Write what concerns these steps. Raise StoreUnavailable if that is not possible now.
 
@@ -162,6 +174,31 @@ class Parts:
             return self.store.write(work)
 
 
+def open_pages(parts: Parts) -> Iterator[list[Occurrence]]:
+    """Yield the open occurrences page by page: a storm's thousands are neither held nor written at once."""
+    after = 0
+    while True:
+        with parts.store.read() as reader:
+            page = reader.open_occurrences(after, PAGE)
+        if not page:
+            return
+        after = page[-1].id
+        yield page
+
+
+def still_suppressed(parts: Parts, occurrence: Occurrence) -> bool:
+    """Say whether an open occurrence was held until its time was over, and is silenced or inhibited still.
+
+    If no Alertmanager answers it is not: then the guards say so.
+    """
+    if (occurrence.fate, occurrence.reason) != (State.SKIPPED, Reason.HOLD_EXPIRED):
+        return False
+    try:
+        return parts.evidence.suppressed(occurrence.alert)
+    except SourceUnavailable:
+        return False
+
+
 def past(parts: Parts, tx: Reader, remediation: Remediation, now: float) -> History:
     """Return what the store knows, its times as the clock counts now: a jump ahead shortens no cooldown and no rate."""
     frozen = remediation.frozen
@@ -173,6 +210,7 @@ def past(parts: Parts, tx: Reader, remediation: Remediation, now: float) -> Hist
             if breaker.trial != remediation.id
         ),
         healed=tx.healed(frozen.playbook, str(frozen.target), parts.config.repeats, now),
+        rung=tx.rung(frozen.playbook, frozen.digest),
     )
     jumps = parts.jumps.ahead()
     if not jumps:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from remediator import (
     announce,
+    consider,
     decide,
     effect,
     monitoring_control,
@@ -29,6 +30,7 @@ from remediator.model import Occurrence, Reason, Remediation, State
 from remediator.parts import Parts
 from remediator.selftest import Selftest
 from remediator.store import Tx
+from remediator.trust import Trust
 
 Handler = Callable[[int, float], float | None]
 
@@ -52,7 +54,7 @@ def take_in(parts: Parts, batch: receive.Batch) -> None:
 
 
 def handlers(
-    parts: Parts, tellers: Sequence[announce.Teller], auditor: Auditor, selftest: Selftest
+    parts: Parts, tellers: Sequence[announce.Teller], auditor: Auditor, selftest: Selftest, trust: Trust
 ) -> Mapping[str, Handler]:
     """Return what the engine runs for each kind of due work."""
     return {
@@ -65,6 +67,7 @@ def handlers(
         "watchdog": lambda _number, now: _timed(parts, "watchdog", lambda: watchdog.look(parts, now)),
         "audit": lambda _number, now: _timed(parts, "audit", lambda: auditor.turn(now)),
         "selftest": lambda _number, now: _timed(parts, "selftest", lambda: selftest.turn(now)),
+        "trust": lambda _number, now: _timed(parts, "trust", lambda: trust.turn(now)),
     }
 
 
@@ -100,7 +103,7 @@ def _occurrence(parts: Parts, number: int) -> None:
         if stopped:
             monitoring_control.leave_stored(parts, number)
         else:
-            decide.consider(parts, occurrence, parts.clock.now())
+            consider.consider(parts, occurrence, parts.clock.now())
 
 
 def advance(parts: Parts, number: int) -> float | None:
@@ -167,7 +170,7 @@ def start(parts: Parts) -> int:
 
     def begin(tx: Tx) -> int:
         now = parts.clock.now()
-        for kind in ("announce", "reconcile", "retention", "pauses", "watchdog", "audit", "selftest"):
+        for kind in ("announce", "reconcile", "retention", "pauses", "watchdog", "audit", "selftest", "trust"):
             tx.schedule(kind, 0, now)
         for number in tx.held_because(Reason.WINDOW):
             # the windows of the configuration may be others now

@@ -7,10 +7,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from remediator.policy import Policy, place_of
-from remediator.policy.addresses import DEFAULT_PORTS, read_address
+from remediator.policy.addresses import DEFAULT_PORTS
+from remediator.policy.journal import Journal
+from remediator.policy.memory import Memory
 from remediator.policy.owned import read_own
-from remediator.policy.values import Ansible, Command, NamedCommand, Parameter, ParameterType, Programs, Root, Unit, Url
-from remediator.policy_written import PolicyFile, WrittenCommand, WrittenParameter
+from remediator.policy.silences import Silences
+from remediator.policy.values import Programs, Root, Unit
+from remediator.policy_sections.ansible import read_ansible
+from remediator.policy_sections.commands import read_named, read_services
+from remediator.policy_sections.managed import read_containers, read_supervisor
+from remediator.policy_sections.scale import scale
+from remediator.policy_sections.urls import read_urls
+from remediator.policy_sections.work_trees import read_work_trees
+from remediator.policy_written import PolicyFile
 from selfheal.common.documents import parse_yaml, read_as
 from selfheal.common.processes import Grouping
 
@@ -36,42 +45,28 @@ def load_policy(
     guarded = [path, *protected, *([identities] if identities else [])]
     return Policy(
         process_groups=policy.process_groups,
-        roots=tuple(Root(root, rule.older_than, rule.keep) for root, rule in policy.roots.items()),
-        commands=tuple(_service(name, entry) for name, entry in policy.commands.items() if not entry.run),
-        named=tuple(_named(name, entry) for name, entry in policy.commands.items() if entry.run),
-        ansible=tuple(
-            Ansible(name, entry.playbook, entry.inventory, entry.limit, _parameters(entry.parameters), entry.timeout)
-            for name, entry in policy.ansible.items()
-        ),
+        roots=tuple(Root(root, rule.older_than, rule.keep, rule.floor) for root, rule in policy.roots.items()),
+        commands=read_services(policy.commands),
+        named=read_named(policy.commands),
+        ansible=read_ansible(policy.ansible),
         units=tuple(Unit(pattern, tuple(rule.verbs)) for pattern, rule in policy.units.items()),
-        urls=tuple(Url(read_address(url), tuple(rule.methods)) for url, rule in policy.urls.items()),
+        scale=scale(policy.scale),
+        urls=read_urls(policy.urls, path.parent),
+        silences=Silences() if policy.silences is None else Silences(policy.silences.longest),
+        memory=Memory(policy.memory.drop_caches),
+        journal=None if policy.journal is None else Journal(**policy.journal.model_dump()),
+        work_trees=read_work_trees(policy.work_trees),
+        containers=read_containers(policy.containers),
+        supervisor=read_supervisor(policy.supervisor, path.parent),
         users=policy.users,
         identities=identities,
         protected=tuple(dict.fromkeys(guarded)),
         protected_addresses=frozenset(_places(monitoring)),
-        programs=Programs(policy.programs.systemctl, policy.programs.ansible_playbook),
+        programs=Programs(**policy.programs.model_dump()),
         grouping=grouping or Grouping(),
         procfs=procfs,
         source=str(path),
         problem=problem,
-    )
-
-
-def _service(name: str, entry: WrittenCommand) -> Command:
-    return Command(name, entry.start or (), entry.stop or (), entry.status or (), entry.timeout)
-
-
-def _named(name: str, entry: WrittenCommand) -> NamedCommand:
-    parameters = _parameters(entry.parameters)
-    return NamedCommand(name, entry.run or (), parameters, entry.timeout, entry.stdin, entry.read_only)
-
-
-def _parameters(written: dict[str, WrittenParameter]) -> tuple[Parameter, ...]:
-    return tuple(
-        Parameter(
-            name, ParameterType(each.type), tuple(each.of), each.pattern, each.at_least, each.at_most, each.default
-        )
-        for name, each in written.items()
     )
 
 

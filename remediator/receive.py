@@ -32,7 +32,6 @@ FINAL_REASONS = frozenset(
         Reason.RULE_UNKNOWN,
         Reason.STEP_FAILED,
         Reason.TEMPLATE_REFUSED,
-        Reason.UNKNOWN_TO_PROMETHEUS,
     }
 )
 """Reasons of a skip that stand until playbooks and policy are read again."""
@@ -118,20 +117,16 @@ def take(tx: Tx, alert: Alert, now: float, stopped: bool = False) -> None:
     if alert.status == "resolved":
         tx.close_occurrence(alert.fingerprint, now, "resolved")
         return
-    occurrence_id, new = tx.open_occurrence(alert, now)
-    if new and stopped:
-        tx.set_fate(occurrence_id, monitoring_control.FATE, Reason.MONITORING_STOPPED)
-    occurrence = None if new else tx.occurrence(occurrence_id)
-    if occurrence is None:
-        return
-    if is_later_period(occurrence, alert):
+    number, new = tx.open_occurrence(alert, now)
+    occurrence = None if new else tx.occurrence(number)
+    if occurrence is not None and is_later_period(occurrence, alert):
         # Alertmanager swallows a resolve that a new firing follows at once: the start is all that tells
         tx.close_occurrence(alert.fingerprint, now, "fired anew")
-        occurrence_id, _ = tx.open_occurrence(alert, now)
-        if stopped:
-            tx.set_fate(occurrence_id, monitoring_control.FATE, Reason.MONITORING_STOPPED)
-    elif not stopped and to_be_decided_again(occurrence):
-        tx.reconsider(occurrence_id, now)
+        (number, new), occurrence = tx.open_occurrence(alert, now), None
+    if new and stopped:
+        tx.set_fate(number, monitoring_control.FATE, Reason.MONITORING_STOPPED)
+    elif not stopped and occurrence is not None and to_be_decided_again(occurrence):
+        tx.reconsider(number, now)
 
 
 def is_later_period(occurrence: Occurrence, alert: Alert) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 
 from remediator import monitoring_control
 from remediator.errors import SourceUnavailable, StoreUnavailable
 from remediator.evidence import FrozenRule, Trouble
 from remediator.model import Alert, Occurrence, Reason, State, identified
-from remediator.parts import Parts
+from remediator.parts import PAGE, Parts, open_pages, still_suppressed
 from remediator.receive import (
     TRIES_THAT_COUNT,
     final_until_reload,
@@ -24,8 +23,6 @@ from remediator.store import Tx
 
 logger = logging.getLogger(__name__)
 
-PAGE = 200
-"""Occurrences looked at, and written, at once."""
 GRACE = 10.0
 """Seconds an occurrence must be open before its absence in Alertmanager means anything."""
 UNHEARD = 86_400.0
@@ -46,7 +43,7 @@ def reconcile(parts: Parts, now: float) -> float:
         return due
     active = {alert.fingerprint: alert for alert in (identified(one, parts.config.ignore_labels) for one in found)}
     counts: Counter[str] = Counter()
-    for page in _open_pages(parts):
+    for page in open_pages(parts):
         counts += _compare(parts, page, active, now)
     # what is left in `active` has no open occurrence here
     left = list(active.values())
@@ -56,18 +53,6 @@ def reconcile(parts: Parts, now: float) -> float:
     if counts.total():
         logger.info("reconciled", extra=dict(counts))
     return due
-
-
-def _open_pages(parts: Parts) -> Iterator[list[Occurrence]]:
-    """Yield the open occurrences page by page: a storm's thousands are neither held nor written at once."""
-    after = 0
-    while True:
-        with parts.store.read() as reader:
-            page = reader.open_occurrences(after, PAGE)
-        if not page:
-            return
-        after = page[-1].id
-        yield page
 
 
 def _compare(parts: Parts, page: list[Occurrence], active: dict[str, Alert], now: float) -> Counter[str]:
@@ -80,7 +65,7 @@ def _compare(parts: Parts, page: list[Occurrence], active: dict[str, Alert], now
             ended += [occurrence] if _ended(parts, occurrence, now) else []
         elif not is_later_period(occurrence, alert):
             del active[occurrence.alert.fingerprint]
-            again += [occurrence.id] if to_be_decided_again(occurrence) and _has_rested(parts, occurrence, now) else []
+            again += [occurrence.id] if _may_be_mended(parts, occurrence, now) else []
 
     def store(tx: Tx) -> None:
         for occurrence in ended:
@@ -94,6 +79,14 @@ def _compare(parts: Parts, page: list[Occurrence], active: dict[str, Alert], now
     if ended or again:
         parts.store.write(store)
     return Counter(closed=len(ended), decided_again=len(again))
+
+
+def _may_be_mended(parts: Parts, occurrence: Occurrence, now: float) -> bool:
+    """Say whether an alert that is active is to be decided again now."""
+    if not to_be_decided_again(occurrence) or not _has_rested(parts, occurrence, now):
+        return False
+    # active for one Alertmanager it may still be silenced at another
+    return not still_suppressed(parts, occurrence)
 
 
 def _has_rested(parts: Parts, occurrence: Occurrence, now: float) -> bool:
@@ -119,7 +112,7 @@ def _decide_anew(parts: Parts, now: float) -> None:
     # cleared first: another reload meanwhile must not be lost
     parts.reloaded.clear()
     try:
-        for page in _open_pages(parts):
+        for page in open_pages(parts):
             numbers = [each.id for each in page if final_until_reload(each) or to_be_decided_again(each)]
             parts.store.write(partial(_reconsider, numbers, now))
     except StoreUnavailable:

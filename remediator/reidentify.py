@@ -11,13 +11,11 @@ from dataclasses import replace
 from functools import partial
 
 from remediator.model import LOCKED, Occurrence, identified
-from remediator.parts import Parts
+from remediator.parts import Parts, open_pages
 from remediator.store import Tx
 
 logger = logging.getLogger(__name__)
 
-PAGE = 200
-"""Occurrences looked at, and written, at once."""
 SAME = "same alert"
 """How an occurrence ended that turned out to be another one's."""
 
@@ -27,13 +25,8 @@ def reidentify(parts: Parts) -> int:
 
     Return how many were changed. Raise StoreUnavailable.
     """
-    after = changed = 0
-    while True:
-        with parts.store.read() as reader:
-            page = reader.open_occurrences(after, PAGE)
-        if not page:
-            break
-        after = page[-1].id
+    changed = 0
+    for page in open_pages(parts):
         other = [found for each in page if (found := _identified(parts, each)) != each]
         if other:
             parts.store.write(partial(_store, other, parts.clock.now()))

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from remediator.between import between_steps
-from remediator.effect import INTENT_FRESH, Result, carry_out, left_over, overtakes, paused, same_action, wait
-from remediator.errors import Refused
+from remediator.effect import INTENT_FRESH, Result, carry_out, left_over, overtakes, paused, wait
 from remediator.evidence import Trouble
+from remediator.guards import mode, monitoring
 from remediator.model import (
     Answer,
     Effect,
     Frozen,
-    FrozenStep,
     GuardAnswer,
     Mode,
     Occurrence,
@@ -29,8 +28,12 @@ from remediator.model import (
     StepRow,
     StepState,
     Verdict,
+    about_of,
 )
+from remediator.own_silences import without_own
 from remediator.parts import Parts
+from remediator.planning import Planned, plan_next, same_action
+from remediator.playbooks.match import withdrawn
 from remediator.store import Tx
 from remediator.undo import fail, stopped_by
 
@@ -67,7 +70,8 @@ def run(parts: Parts, remediation: Remediation, occurrence: Occurrence) -> None:
             parts.record(remediation.frozen.steps, lambda tx: _take_back(tx, remediation, last, parts.clock.now()))
         else:
             host = remediation.frozen.target.host
-            do = partial(parts.dispatch.run, host, step.action, last.plan, step.timeout)
+            about = about_of(remediation.frozen, remediation.id)
+            do = partial(parts.dispatch.run, host, step.action, last.plan, step.timeout, about=about)
             carry_out(parts, remediation, last, do, _follow)
     elif not parts.stopping.is_set():
         _next(parts, remediation, occurrence, rows)
@@ -110,8 +114,8 @@ def _next(parts: Parts, remediation: Remediation, occurrence: Occurrence, rows: 
             wait(tx, present, kept, now, position)
         elif kept is not None and kept.reason is not Reason.HEALED_ALREADY:
             _drop(tx, present, position, kept.reason, now)
-        elif ready.problem is not None:
-            _refuse(tx, present, position, ready.problem, now)
+        elif (problem := ready.problem or _taken_away(parts, tx, frozen, rows)) is not None:
+            _refuse(tx, present, position, problem, now)
         elif kept is None and ready.plan is None:
             # a pause or a cancel that ended just now: nothing was asked yet
             tx.schedule("remediation", present.id, now)
@@ -134,11 +138,22 @@ def _ready(parts: Parts, remediation: Remediation, occurrence: Occurrence, rows:
         return Ready(kept=judged)
     stored = [row.plan for row in rows if row.position == position and _is_bound(frozen, row)]
     # planned first, because it may take its time: the live answer should be the newest
-    plan, problem = _prepare(parts, frozen.target.host, step, stored[-1] if stored else None)
+    planned = _prepare(parts, remediation, stored[-1] if stored else None)
     if step.always or step.effect is Effect.READ_ONLY:
-        return Ready(plan, problem)
-    kept, asked_at = _still_needed(parts, remediation, occurrence, rows[-1] if rows else None)
-    return Ready(plan, problem, kept, asked_at)
+        return Ready(planned.plan, planned.problem)
+    kept, asked_at = _still_needed(parts, remediation, occurrence, rows)
+    return Ready(planned.plan, planned.problem, kept, asked_at)
+
+
+def _taken_away(parts: Parts, tx: Tx, frozen: Frozen, rows: list[StepRow]) -> Reason | None:
+    """Return why what was allowed may not begin any more: its rung, its file or `highest_mode` is lower by now.
+
+    What has begun goes on to its end.
+    """
+    if any(row.state is not StepState.SKIPPED for row in rows):
+        return None
+    rung, in_force = tx.rung(frozen.playbook, frozen.digest), parts.in_force(frozen.playbook)
+    return mode.taken_away(frozen, rung, withdrawn(in_force, frozen, parts.site))
 
 
 def _is_bound(frozen: Frozen, row: StepRow) -> bool:
@@ -171,25 +186,15 @@ def _always_follows(remediation: Remediation, position: int) -> bool:
     return any(later.always for later in remediation.frozen.steps[position + 1 :])
 
 
-def _prepare(parts: Parts, host: str, step: FrozenStep, stored: Plan | None) -> tuple[Plan | None, Reason | None]:
+def _prepare(parts: Parts, remediation: Remediation, stored: Plan | None) -> Planned:
     """Return the plan for the next intent (the stored one when redoing), or why the step may not begin."""
-    if not same_action(parts, step):
-        return None, Reason.ACTION_CHANGED
-    if stored is not None:
-        return stored, None
-    try:
-        return parts.dispatch.plan(host, step.action, step.arguments, step.timeout), None
-    except Refused:
-        return None, Reason.POLICY
-    except Exception:
-        # the border to foreign code: whatever broke in planning, the remediation must come to an end
-        logger.exception("planning broke", extra={"action": step.action})
-        parts.counters.count("stage_errors", stage="run")
-        return None, Reason.STEP_FAILED
+    if stored is not None and same_action(parts, remediation.frozen.steps[remediation.position]):
+        return Planned(stored)
+    return plan_next(parts, remediation, "run")
 
 
 def _still_needed(
-    parts: Parts, remediation: Remediation, occurrence: Occurrence, last: StepRow | None
+    parts: Parts, remediation: Remediation, occurrence: Occurrence, rows: list[StepRow]
 ) -> tuple[GuardAnswer | None, float | None]:
     """Return why the next step should not begin now, or None: it is still needed; and when that was asked."""
     frozen = remediation.frozen
@@ -199,8 +204,12 @@ def _still_needed(
     # silence, inhibition and resolve are never taken from an answer older than our last effect on the target
     with parts.store.read() as reader:
         effect = reader.last_effect_end(str(frozen.target))
-    newer_than = max(occurrence.received_at, _last_change(remediation, last), min(effect or 0.0, parts.clock.now()))
-    live = parts.evidence.live(rule, frozen.labels, frozen.fingerprint, newer_than)
+    last = _last_change(remediation, rows[-1] if rows else None)
+    if (told := monitoring.known_against(parts.monitoring(frozen))) is not None:
+        # what it says of the alert itself is worth nothing then
+        return GuardAnswer(monitoring.name, Answer.HOLD, told[0], told[1]), None
+    newer_than = max(occurrence.received_at, last, min(effect or 0.0, parts.clock.now()))
+    live = without_own(parts.evidence.live(rule, frozen.labels, frozen.fingerprint, newer_than), rows)
     reason = None
     if live.firing is None or live.blind:
         reason = Reason.BLIND

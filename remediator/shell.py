@@ -22,10 +22,7 @@ from remediator.errors import ActionFailed
 from remediator.policy import Door, Policy
 from remediator.policy.owned import untrusted
 from remediator.policy.parameters import fill, read_values
-from remediator.policy.protected import read_standing, refusal_by_kind
-from remediator.policy.units import is_never, own_units
-from remediator.policy.values import Parameter, ParameterType
-from selfheal.common.processes import read_process
+from remediator.policy.values import NamedCommand, Parameter, ParameterType
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -34,6 +31,8 @@ ENVIRONMENT = {
 }
 KEPT_OUTPUT = 4096
 """Bytes of the end of a command's output that are kept."""
+CUT = "…"
+"""Stands before output whose beginning is not kept."""
 MOST_OUTPUT = 16 * 1024 * 1024
 """Bytes after which a command is ended: it would fill the disk."""
 
@@ -42,7 +41,7 @@ _LOOK = 0.5  # seconds between two looks at the output's size
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of one command: its exit code, None if it had to be ended; the end of its output; seconds it took."""
+    """What became of one command: its exit code, None if it was ended; the end of its output; seconds it took."""
 
     code: int | None
     output: str
@@ -63,6 +62,9 @@ class Asked:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     alert: Mapping[str, Any] = field(default_factory=dict)
     """Given to a command whose policy says `stdin: alert`, as one line of JSON."""
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    """With alert and number given to one whose policy says `stdin: plan`; empty while there is none yet."""
+    remediation: int = 0
     only_reading: bool = False
     """Refuse whatever the policy does not mark `read_only`."""
 
@@ -75,8 +77,8 @@ def run_command(policy: Policy, service: str, verb: str, timeout: float, monoton
     started.
     """
     command = policy.command(service, verb)
-    _trust(policy, command.argv(verb)[0])
-    return _run(command.argv(verb), f"{service} {verb}", min(timeout, command.timeout), monotonic)
+    trust(policy, command.argv(verb)[0])
+    return run_program(command.argv(verb), f"{service} {verb}", min(timeout, command.timeout), monotonic)
 
 
 def run_named(policy: Policy, asked: Asked, timeout: float, monotonic: Callable[[], float]) -> Finished:
@@ -85,85 +87,49 @@ def run_named(policy: Policy, asked: Asked, timeout: float, monotonic: Callable[
     Raise Refused also if a parameter is missing, unknown, or not what the policy says, or it may change something and
     must not.
     """
-    command = policy.named_command(asked.name)
+    command = permitted_command(policy, asked)
     if asked.only_reading and not command.read_only:
         raise policy.refused(Door.SHELL, f"command {asked.name!r} is not marked read_only in {policy.source}")
-    argv = fill(command.run, _values(policy, asked, command.parameters))
-    _trust(policy, argv[0])
-    stdin = json.dumps(dict(asked.alert), ensure_ascii=False).encode() if command.stdin == "alert" else b""
-    return _run(argv, asked.name, min(timeout, command.timeout), monotonic, stdin=stdin)
+    return _run_filled(policy, asked, command.run, timeout, monotonic)
 
 
-def run_unit(policy: Policy, unit: str, verb: str, timeout: float, monotonic: Callable[[], float]) -> Finished:
-    """Given a unit of systemd and a verb that the policy permits, run `systemctl` and return what became of it.
+def check_named(policy: Policy, asked: Asked, timeout: float, monotonic: Callable[[], float]) -> Finished | None:
+    """Given a command as for `run_named`, run what the policy declares as its `check`; None where it declares none.
 
-    `status` gives `KEY=VALUE` lines. Raise Refused if the policy does not permit it, the unit has another name that is
-    never touched, we run in it ourselves, or its process is one that is never signalled; ActionFailed as `run_command`.
+    What is given by stdin is the alert, with no plan: there is none yet. Raise as `run_named` does.
     """
-    policy.unit(unit, verb)
-    systemctl = policy.programs.systemctl
-    _trust(policy, systemctl)
-    end_at = monotonic() + timeout
-    show = (systemctl, "--no-ask-password", "show", f"--property={','.join(_SHOWN)}", "--", unit)
-    shown = _run(show, f"{unit} status", timeout, monotonic)
-    if verb == "status":
-        return shown
-    if not shown.ok:
-        raise ActionFailed(f"unit {unit!r} cannot be looked at before it is touched: {shown.output[-200:]}")
-    refusal = _unit_refusal(unit, shown.output, policy)
-    if refusal is not None:
-        raise policy.refused(Door.SHELL, refusal)
-    argv = (systemctl, "--no-ask-password", "--no-pager", verb, "--", unit)
-    return _run(argv, f"{unit} {verb}", max(0.0, end_at - monotonic()), monotonic)
+    command = permitted_command(policy, asked)
+    return _run_filled(policy, asked, command.check, timeout, monotonic) if command.check else None
 
 
-def run_ansible(policy: Policy, asked: Asked, timeout: float, monotonic: Callable[[], float]) -> Finished:
-    """Given an Ansible playbook that the policy names and its parameters, run it as `run_command` does.
-
-    Parameters become extra variables, and none may hold what Ansible would read as a template.
-    Raise Refused also if others could have written the playbook or its inventory.
-    """
-    entry = policy.ansible_playbook(asked.name)
-    values = _values(policy, asked, entry.parameters)
-    for name, value in values.items():
-        if any(mark in value for mark in ("{{", "{%", "{#")):
-            raise policy.refused(Door.SHELL, f"parameter {name!r} holds a template, which Ansible would fill in")
-    program = policy.programs.ansible_playbook
-    for path in (program, entry.playbook, *([entry.inventory] if entry.inventory.startswith("/") else [])):
-        _trust(policy, path)
-    limit = [] if entry.limit is None else ["--limit", entry.limit]
-    variables = ["--extra-vars", json.dumps(values, ensure_ascii=False)] if values else []
-    argv = (program, "--inventory", entry.inventory, *limit, *variables, "--", entry.playbook)
-    with tempfile.TemporaryDirectory() as home:
-        # it writes below its home, and reads settings there that nobody should have left
-        environment = {"HOME": home, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_RETRY_FILES_ENABLED": "0"}
-        return _run(argv, asked.name, min(timeout, entry.timeout), monotonic, environment=environment)
+def permitted_command(policy: Policy, asked: Asked) -> NamedCommand:
+    """Given a command and its parameters, return it if all that is permitted. Raise Refused as `run_named` does."""
+    command = policy.named_command(asked.name)
+    parameter_values(policy, asked, command.parameters)
+    return command
 
 
-_SHOWN = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "NRestarts", "MainPID", "ExecMainStatus")
+def _run_filled(
+    policy: Policy, asked: Asked, template: Sequence[str], timeout: float, monotonic: Callable[[], float]
+) -> Finished:
+    command = policy.named_command(asked.name)
+    argv = fill(template, parameter_values(policy, asked, command.parameters))
+    trust(policy, argv[0])
+    given = _given(command.stdin, asked)
+    return run_program(argv, asked.name, min(timeout, command.timeout), monotonic, stdin=given)
 
 
-def _unit_refusal(unit: str, shown: str, policy: Policy) -> str | None:
-    """Given what systemd says of a unit, return why it is not touched although its name is permitted, or None."""
-    facts = dict(line.partition("=")[::2] for line in shown.splitlines())
-    names = {unit, facts.get("Id", ""), *facts.get("Names", "").split()} - {""}
-    hidden = sorted(name for name in names if is_never(name))
-    if hidden:
-        return f"unit {unit!r} is also {hidden[0]!r}, which is never touched"
-    if names & own_units(policy.procfs):
-        return f"the remediator itself runs in unit {unit!r}"
-    pid = facts.get("MainPID", "0")
-    process = read_process(policy.procfs, int(pid)) if pid.isdecimal() and pid != "0" else None
-    if process is None:
-        return None
-    if process.pid == os.getpid():
-        return f"the remediator itself is the process of unit {unit!r}"
-    standing = read_standing(policy.procfs, process.pid)
-    refusal = None if standing is None else refusal_by_kind(process, standing, policy.procfs)
-    return refusal and f"unit {unit!r} is not touched: {refusal}"
+def _given(stdin: str, asked: Asked) -> bytes:
+    """Return what a command reads: one line, in plain ASCII, so that no label can end it or be no text at all."""
+    told: dict[str, Any] = dict(asked.alert)
+    if stdin == "plan":
+        told = {"alert": told, "remediation": asked.remediation, "plan": dict(asked.plan)}
+    return b"" if stdin == "none" else json.dumps(told).encode("ascii") + b"\n"
 
 
-def _values(policy: Policy, asked: Asked, parameters: Sequence[Parameter]) -> dict[str, str]:
+def parameter_values(policy: Policy, asked: Asked, parameters: Sequence[Parameter]) -> dict[str, str]:
+    """Given what is asked and the parameters that there are, return their values. Raise Refused if one is wrong."""
+
     def look_up(kind: ParameterType, value: str) -> str | None:
         if kind is ParameterType.GROUP:
             return policy.may_group(value)
@@ -176,7 +142,7 @@ def _values(policy: Policy, asked: Asked, parameters: Sequence[Parameter]) -> di
         raise policy.refused(Door.SHELL, f"{asked.name}: {error}") from error
 
 
-def _trust(policy: Policy, path: str) -> None:
+def trust(policy: Policy, path: str) -> None:
     """Raise Refused if somebody else could have written what is about to be run or read."""
     # what is not there cannot be another's: starting it tells so
     refusal = untrusted(path) if Path(path).exists() else None
@@ -184,7 +150,7 @@ def _trust(policy: Policy, path: str) -> None:
         raise policy.refused(Door.SHELL, refusal)
 
 
-def _run(
+def run_program(
     argv: Sequence[str],
     what: str,
     seconds: float,
@@ -192,27 +158,39 @@ def _run(
     *,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
+    kept: int = KEPT_OUTPUT,
 ) -> Finished:
+    """Start a program for a door that has asked the policy already, and return what became of it.
+
+    Raise ActionFailed if it cannot be started.
+    """
     begun = monotonic()
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as given:
-        given.write(stdin)
-        given.seek(0)
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=given if stdin else subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**ENVIRONMENT, **(environment or {})},
-                cwd="/",
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            raise ActionFailed(f"cannot start {argv[0]} ({what}): {error}") from error
+    with _file(argv) as output:
+        process = _started(argv, f" ({what})", stdin, (output, subprocess.STDOUT), environment or {})
         why_ended = _wait(process, output, begun + seconds, monotonic)
-        return Finished(
-            None if why_ended else process.returncode, _end_of(output), round(monotonic() - begun, 3), why_ended
-        )
+        code = None if why_ended else process.returncode
+        return Finished(code, _end_of(output, kept), round(monotonic() - begun, 3), why_ended)
+
+
+def keep_output(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    stdin: bytes,
+    end_at: float,
+    monotonic: Callable[[], float],
+) -> tuple[int, bytes, str]:
+    """Start a program for a door that has asked the policy already; return its code, its output, its last error text.
+
+    Nothing of our environment is passed on. Raise ActionFailed if it cannot be started, takes longer than until
+    `end_at`, or writes more than 16 MiB.
+    """
+    with _file(argv) as output, _file(argv) as errors:
+        process = _started(argv, "", stdin, (output, errors), environment)
+        why_ended = _wait(process, output, end_at, monotonic)
+        if why_ended is not None:
+            raise ActionFailed(f"{argv[0]} was ended because {why_ended}")
+        output.seek(0)
+        return process.returncode, output.read(), _end_of(errors)
 
 
 def run_own(module: str, arguments: Sequence[str], timeout: float) -> tuple[int, bytes]:
@@ -231,16 +209,50 @@ def run_own(module: str, arguments: Sequence[str], timeout: float) -> tuple[int,
     return done.returncode, done.stdout
 
 
+def _file(argv: Sequence[str]) -> IO[bytes]:
+    """Return a file without a name for what a program writes. Raise ActionFailed if there is no room: nothing began."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise ActionFailed(f"cannot start {argv[0]}: no file for its output ({error.strerror})") from error
+
+
+def _started(
+    argv: Sequence[str],
+    what: str,
+    stdin: bytes,
+    outputs: tuple[IO[bytes], IO[bytes] | int],
+    environment: Mapping[str, str],
+) -> subprocess.Popen[bytes]:
+    """Start a program that reads `stdin` from a file and sees nothing of our environment. Raise ActionFailed."""
+    try:
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            return subprocess.Popen(
+                list(argv),
+                stdin=given,
+                stdout=outputs[0],
+                stderr=outputs[1],
+                env={**ENVIRONMENT, **environment},
+                cwd="/",
+                start_new_session=True,
+            )
+    except (OSError, ValueError) as error:
+        raise ActionFailed(f"cannot start {argv[0]}{what}: {error}") from error
+
+
 def _wait(
     process: subprocess.Popen[bytes], output: IO[bytes], end_at: float, monotonic: Callable[[], float]
 ) -> str | None:
-    """Wait for a command's end, or end its process group; return why, or None if it ended by itself."""
+    """Wait for a command's end, or end its process group; return why it was ended, or None if it ended by itself."""
     why = "an error here"
     try:
         while True:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, min(_LOOK, end_at - monotonic())))
-                return None
+                code = process.wait(max(0.0, min(_LOOK, end_at - monotonic())))
+                # by the kernel for want of memory, or by a person: its own word on how it went is missing
+                return None if code >= 0 else f"it was killed by {_signal_name(-code)}"
             if monotonic() >= end_at:
                 why = "it took too long"
                 break
@@ -256,8 +268,15 @@ def _wait(
     return why
 
 
-def _end_of(output: IO[bytes]) -> str:
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _end_of(output: IO[bytes], kept: int = KEPT_OUTPUT) -> str:
     size = os.fstat(output.fileno()).st_size
-    data = os.pread(output.fileno(), KEPT_OUTPUT, max(0, size - KEPT_OUTPUT))
-    mark = "…" if size > KEPT_OUTPUT else ""
+    data = os.pread(output.fileno(), kept, max(0, size - kept))
+    mark = CUT if size > kept else ""
     return mark + data.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}").strip()

@@ -10,18 +10,29 @@ from functools import partial
 
 from remediator.effect import (
     ATTEMPTS_AT_MOST,
-    IN_DOUBT,
     INTENT_FRESH,
     Result,
     carry_out,
     left_over,
     paused,
-    same_action,
     told,
     wait,
 )
-from remediator.model import Frozen, Json, Outcome, Reason, Remediation, State, StepRow, StepState, Verdict
+from remediator.model import (
+    IN_DOUBT,
+    Frozen,
+    Json,
+    Outcome,
+    Reason,
+    Remediation,
+    State,
+    StepRow,
+    StepState,
+    Verdict,
+    about_of,
+)
 from remediator.parts import Parts
+from remediator.planning import same_action
 from remediator.store import Tx
 
 OF_AN_EARLIER_LOOK = frozenset(
@@ -127,7 +138,8 @@ def undo(parts: Parts, remediation: Remediation) -> None:
         step = remediation.frozen.steps[last.position]
         did = next(row.outcome for row in left_to_undo(remediation.frozen, rows) if row.position == last.position)
         host, outcome = remediation.frozen.target.host, did or Outcome(True, last.plan.items)
-        take_back = partial(parts.dispatch.undo, host, step.action, last.plan, outcome, step.timeout)
+        about = about_of(remediation.frozen, remediation.id)
+        take_back = partial(parts.dispatch.undo, host, step.action, last.plan, outcome, step.timeout, about=about)
         carry_out(parts, remediation, last, take_back, _follow)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +55,12 @@ umount /mnt
 mount -t tmpfs tmpfs /sys/fs/cgroup
 mkdir /sys/fs/cgroup/systemd
 mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+shift
+for controller in "$@"; do
+  mkdir "/sys/fs/cgroup/$controller"
+  # on a machine of version 2 alone it is not there to be mounted
+  mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
+done
 exec env -i container=lxc PATH="$PATH" /lib/systemd/systemd --system --unit=world.target --show-status=no
 """
 
@@ -71,16 +77,26 @@ class Booted:
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
         """Run systemctl there and return what it says."""
+        return self.run("systemctl", "--no-pager", *arguments, check=check)
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command as a process of that world and return what it says."""
         # systemd answers on its own socket only to processes that it can name by an id of its world
-        command = ["nsenter", "--mount", "--pid", f"--target={self.pid}", "--", "systemctl", "--no-pager", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(self.among(*command), capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout.strip()
 
+    def among(self, *command: str | Path) -> list[str | Path]:
+        """Return a command that runs as a process of that world, which ends with it at the latest."""
+        return ["nsenter", "--mount", "--pid", f"--target={self.pid}", "--", *command]
+
 
 @contextmanager
-def booted(units: Mapping[str, str]) -> Iterator[Booted]:
-    """Boot systemd with `units` (file name to content) beside the bus; end it and all it started."""
+def booted(units: Mapping[str, str], controllers: Sequence[str] = ()) -> Iterator[Booted]:
+    """Boot systemd with `units` (file name to content) beside the bus; end it and all it started.
+
+    `controllers` of control groups, version 1, are mounted each by itself, as this machine does; systemd finds others.
+    """
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing or not SYSTEMD.exists():
         do_without(f"no systemd can be booted: {', '.join(missing) or SYSTEMD} not found")
@@ -90,7 +106,7 @@ def booted(units: Mapping[str, str]) -> Iterator[Booted]:
         for name, text in (UNITS | dict(units)).items():
             (Path(folder) / name).write_text(text)
         spaces = ["--pid", "--fork", "--kill-child", "--mount", "--uts", "--ipc", "--cgroup", "--mount-proc"]
-        command = ["unshare", *spaces, "sh", "-c", _BOOT, "sh", folder]
+        command = ["unshare", *spaces, "sh", "-c", _BOOT, "sh", folder, *controllers]
         log = Path(folder).with_suffix(".log")
         with log.open("wb") as sink:
             parent = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)

@@ -36,6 +36,14 @@ _OLDEST = _gauge(
     "oldest_change_timestamp_seconds",
     "Earliest last modification among the changed and untracked files; absent if there are none.",
 )
+_UNSAVED = _gauge(
+    "unsaved_files",
+    "Changed and untracked files, each by itself, whose content is in no checkpoint and on no side branch of Selfheal.",
+)
+_UNSAVED_AGE = _gauge(
+    "unsaved_age_seconds",
+    "How long before the refresh the longest unsaved of these files was last modified; 0 if there are none.",
+)
 _STASHES = _gauge("stash_entries", "Changes put aside in the stash.")
 _HAS_UPSTREAM = _gauge("has_upstream", "Whether there is a branch to compare the present commit with.")
 _AHEAD = _gauge("ahead_commits", "Commits that the upstream branch, as last fetched, does not have.")
@@ -113,7 +121,7 @@ def _sources(found: Workspace, settings: Settings) -> dict[str, Callable[[], lis
             f"the workspace collector needs pygit2 ({error}); run pip install 'selfheal[workspace]'"
         ) from error
     key = (found.name,)
-    sources = {found.name: _tree_reader(key, TreeReader(found.path, found.upstream).read)}
+    sources = {found.name: _tree_reader(key, TreeReader(found.path, found.upstream).read, settings.clock.now)}
     if found.long_files is not None:
         counter = LineCounter(found.path, found.long_files, found.deadline, settings.clock)
         sources[f"{found.name}/long_files"] = _line_reader(key, counter.count, found.long_files.lines)
@@ -122,7 +130,7 @@ def _sources(found: Workspace, settings: Settings) -> dict[str, Callable[[], lis
     return sources
 
 
-def _tree_reader(key: tuple[str], read: Callable[[], Tree]) -> Callable[[], list[Family]]:
+def _tree_reader(key: tuple[str], read: Callable[[], Tree], now: Callable[[], float]) -> Callable[[], list[Family]]:
     def families() -> list[Family]:
         tree = read()
         found = [
@@ -130,6 +138,8 @@ def _tree_reader(key: tuple[str], read: Callable[[], Tree]) -> Callable[[], list
             _UNTRACKED.of({key: tree.untracked}),
             _UNMERGED.of({key: tree.unmerged}),
             _OLDEST.of({key: tree.oldest_change} if tree.oldest_change is not None else {}),
+            _UNSAVED.of({key: tree.unsaved}),
+            _UNSAVED_AGE.of({key: 0.0 if tree.oldest_unsaved is None else max(0.0, now() - tree.oldest_unsaved)}),
             _STASHES.of({key: tree.stashes}),
             _HAS_UPSTREAM.of({key: int(tree.upstream is not None)}),
         ]

@@ -51,6 +51,10 @@ class Tree(NamedTuple):
     """The earliest last modification among the changed and untracked files, in seconds since the epoch."""
     stashes: int
     upstream: Upstream | None
+    unsaved: int = 0
+    """Changed and untracked files, each by itself, whose content Selfheal keeps nowhere."""
+    oldest_unsaved: float | None = None
+    """The earliest last modification among these."""
 
 
 class Lines(NamedTuple):

@@ -10,6 +10,7 @@ from pygit2.enums import DeltaStatus, DiffOption
 
 from exporter.workspace.model import Tree, Upstream
 from exporter.workspace.repository import opened
+from exporter.workspace.saved import unsaved
 
 _FLAGS = DiffOption.INCLUDE_UNTRACKED | DiffOption.INCLUDE_TYPECHANGE
 
@@ -27,6 +28,7 @@ class TreeReader:
         """Return how the tree stands. Raise ValueError if it cannot be read."""
         with opened(self._path) as repository:
             changed, untracked, unmerged = _files(repository)
+            count, oldest = unsaved(repository, sorted(changed | unmerged | _each(repository, untracked)))
             return Tree(
                 len(changed),
                 len(untracked),
@@ -34,6 +36,8 @@ class TreeReader:
                 _oldest(repository.workdir, changed | untracked | unmerged),
                 len(repository.listall_stashes()),
                 self._compare(repository),
+                count,
+                oldest,
             )
 
     def _compare(self, repository: pygit2.Repository) -> Upstream | None:
@@ -72,6 +76,15 @@ def _files(repository: pygit2.Repository) -> tuple[set[bytes], set[bytes], set[b
             else:
                 changed.add(path)
     return changed, untracked, unmerged
+
+
+def _each(repository: pygit2.Repository, untracked: set[bytes]) -> set[bytes]:
+    """Given untracked paths, return them with every file of a folder by itself; other repositories stay folders."""
+    if not any(path.endswith(b"/") for path in untracked):
+        return untracked
+    diff = repository.index.diff_to_workdir(_FLAGS | DiffOption.RECURSE_UNTRACKED_DIRS)
+    new = (delta.new_file.raw_path for delta in diff.deltas if delta.status is DeltaStatus.UNTRACKED)
+    return {path for path in new if not path.endswith(b"/")}
 
 
 def _oldest(workdir: str, paths: set[bytes]) -> float | None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Event
 
 from remediator.errors import Refused
 from remediator.model import Context, Json, Plan
 from remediator.policy import Door, Policy
 from remediator.signals import Ending, Gone, Held, Identity, Patience, end, hold
-from selfheal.common.processes import Grouping
+from selfheal.common.processes import Grouping, Process, members
+from selfheal.common.procfs import TICKS_PER_SECOND
 
 MOST_PROCESSES = 256
 """Processes in one plan: each is held by a file descriptor of its own."""
 SHOWN = 20
 """Refusals told in full; of the others only the number."""
+SAMPLE_SECONDS = 0.5
+"""Between the two readings that a CPU share is made of."""
+
+WORKING = frozenset("RD")
+"""States of a process that has something to do (proc_pid_stat(5))."""
+
+Chosen = list[tuple[Process, Json]]
+"""Processes, the worst first, each with why it was chosen."""
 
 
 def grouping_of(policy: Policy, group: str) -> Grouping:
@@ -22,6 +32,53 @@ def grouping_of(policy: Policy, group: str) -> Grouping:
     if refusal is not None:
         raise policy.refused(Door.SIGNALS, refusal)
     return policy.grouping
+
+
+def largest(policy: Policy, grouping: Grouping, group: str, limit: int | None) -> Chosen:
+    """Return the group's members above `limit` resident bytes (all without a limit), the largest first."""
+    found = members(policy.procfs, grouping).get(group, ())
+    chosen = [process for process in found if limit is None or process.resident_bytes > limit]
+    chosen.sort(key=lambda process: process.resident_bytes, reverse=True)
+    return [(process, {"resident_bytes": process.resident_bytes}) for process in chosen]
+
+
+def busiest(context: Context, grouping: Grouping, group: str, limit: float) -> Chosen:
+    """Return the group's members that used more than `limit` cores between two readings, the busiest first."""
+    used = _used_cores(context, grouping, group)
+    chosen = sorted((process for process in used if used[process] > limit), key=used.__getitem__, reverse=True)
+    return [(process, {"cpu_cores": round(used[process], 3)}) for process in chosen]
+
+
+def idle(chosen: Chosen, context: Context, grouping: Grouping, group: str, limit: float) -> Chosen:
+    """Of chosen members return, in their order, those that used fewer than `limit` cores between two readings.
+
+    Who runs, or waits for a disk or for memory that was swapped out, is not idle.
+    """
+    if not chosen:
+        return []
+    used = {
+        (process.pid, process.start_ticks): limit if process.state in WORKING else cores
+        for process, cores in _used_cores(context, grouping, group).items()
+    }
+    cores = [(process, why, used.get((process.pid, process.start_ticks), limit)) for process, why in chosen]
+    return [(process, {**why, "cpu_cores": round(share, 3)}) for process, why, share in cores if share < limit]
+
+
+def _used_cores(context: Context, grouping: Grouping, group: str) -> Mapping[Process, float]:
+    """Return how many cores each member used between two readings; those that were not in both are left out."""
+    read: Callable[[], tuple[Process, ...]] = lambda: members(context.policy.procfs, grouping).get(group, ())  # noqa: E731
+    begun = context.monotonic()
+    before = {(process.pid, process.start_ticks): process.cpu_ticks for process in read()}
+    if not before:
+        return {}
+    Event().wait(SAMPLE_SECONDS)
+    after = read()
+    seconds = max(context.monotonic() - begun, SAMPLE_SECONDS)
+    return {
+        process: (process.cpu_ticks - before[(process.pid, process.start_ticks)]) / TICKS_PER_SECOND / seconds
+        for process in after
+        if (process.pid, process.start_ticks) in before
+    }
 
 
 def permitted(candidates: Iterable[tuple[Identity, Json]], policy: Policy) -> Plan:

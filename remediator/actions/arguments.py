@@ -5,6 +5,7 @@ The canonical form is read again before every intent, so reading it must give it
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +13,9 @@ from typing import Any
 
 from remediator.model import Action, Argument, ArgumentType, Json
 from remediator.policy import Door, Policy
+from remediator.policy.managed import permitted_container, permitted_program
+from remediator.policy.scale import scaling
+from remediator.policy.work_trees import permitted_work_tree
 from selfheal.common.durations import parse_duration
 from selfheal.common.problems import ConfigError, Problem
 
@@ -20,13 +24,31 @@ LONGEST_TEXT = 256
 LONGEST_EXPRESSION = 4_096
 """Characters of an expression of PromQL."""
 MOST_PARAMETERS = 20
+LARGEST_INTEGER = 1_000_000
+LONGEST_BODY = 16_384
+"""Characters of what is sent over HTTP."""
+MOST_BRANCHES = 256
+"""Mappings and lists in a body."""
 LOOK_UPS = frozenset(
-    {ArgumentType.GROUP, ArgumentType.ROOT, ArgumentType.SERVICE, ArgumentType.UNIT, ArgumentType.COMMAND}
+    {
+        ArgumentType.GROUP,
+        ArgumentType.ROOT,
+        ArgumentType.SERVICE,
+        ArgumentType.UNIT,
+        ArgumentType.TEMPLATE,
+        ArgumentType.COMMAND,
+        ArgumentType.PLAY,
+        ArgumentType.WORK_TREE,
+        ArgumentType.CONTAINER,
+        ArgumentType.PROGRAM,
+    }
 )
 """Types whose value must equal one of the policy's."""
 TEMPLATED = frozenset({ArgumentType.TEXT, *LOOK_UPS})
 """Types in which a template may stand: free text, and lookups whose value must equal one of the policy's."""
 
+# below user.slice stand units of users, which may be called the same
+_UNIT_PATH = re.compile(r"(?:(?!user)[^/]+\.slice/)+([^/]+)")
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|[kK]B|[MGT]B|[KMGT]iB)?")
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -96,7 +118,7 @@ def _read_one(argument: Argument, value: Any, *, templates: bool) -> Any:
     if value is None:
         return None
     if isinstance(value, str) and "{{" in value and templates:
-        if argument.type not in TEMPLATED | {ArgumentType.EXPRESSION}:
+        if argument.type not in TEMPLATED | {ArgumentType.EXPRESSION, ArgumentType.BODY}:
             raise ValueError(f"{value!r} holds a template; write the value itself")
         return value
     return _READERS[argument.type](value)
@@ -109,6 +131,19 @@ def _text(value: Any) -> str:
         raise ValueError(f"is longer than {LONGEST_TEXT} bytes; shorten it")
     if any(ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 for letter in value):
         raise ValueError("holds a control character; remove it")
+    return value
+
+
+def _unit(value: Any) -> str:
+    """The path of a control group that systemd made for a unit of the machine names that unit, as series do."""
+    text = _text(value)
+    found = _UNIT_PATH.fullmatch(text)
+    return text if found is None else found[1]
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int or abs(value) > LARGEST_INTEGER:
+        raise ValueError(f"{value!r:.80} is no whole number up to {LARGEST_INTEGER}; write it without quotes")
     return value
 
 
@@ -157,6 +192,37 @@ def _parameters(value: Any) -> Json:
     return dict(value)
 
 
+def _body(value: Any) -> Any:
+    if isinstance(value, str):
+        if len(value) > LONGEST_BODY or any(0xD800 <= ord(sign) < 0xE000 for sign in value):
+            raise ValueError(f"is longer than {LONGEST_BODY} characters, or no text; shorten it")
+        return value
+    if not isinstance(value, dict | list):
+        raise ValueError("is neither text nor a mapping or list to send as JSON; write one of them")
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError("holds something that JSON cannot; write dates and the like in quotes") from error
+    if len(text) > LONGEST_BODY or text.count("{") + text.count("[") > MOST_BRANCHES:
+        raise ValueError(f"is longer than {LONGEST_BODY} characters as JSON, or has too many branches; shorten it")
+    # as it will come back from the store; a name that holds a template would be sent as it stands
+    return json.loads(text, object_pairs_hook=_plain_names)
+
+
+def _plain_names(pairs: list[tuple[str, Any]]) -> Json:
+    for name, _ in pairs:
+        if "{{" in name:
+            raise ValueError(f"{name[:80]!r} is a name with a template; write the name itself")
+    return dict(pairs)
+
+
+def _statuses(value: Any) -> list[int]:
+    found = value if isinstance(value, list) else [value]
+    if not found or not all(type(each) is int and 100 <= each <= 599 for each in found):
+        raise ValueError("is no list of statuses from 100 to 599; write for example [200, 204]")
+    return found
+
+
 _READERS: Mapping[ArgumentType, Callable[[Any], Any]] = {
     ArgumentType.TEXT: _text,
     ArgumentType.GROUP: _text,
@@ -166,11 +232,19 @@ _READERS: Mapping[ArgumentType, Callable[[Any], Any]] = {
     ArgumentType.DURATION: _duration,
     ArgumentType.NUMBER: _positive,
     ArgumentType.SWITCH: _switch,
-    ArgumentType.UNIT: _text,
+    ArgumentType.UNIT: _unit,
+    ArgumentType.TEMPLATE: _text,
+    ArgumentType.INTEGER: _integer,
     ArgumentType.COMMAND: _text,
     ArgumentType.PARAMETERS: _parameters,
     ArgumentType.URL: _url,
     ArgumentType.EXPRESSION: _expression,
+    ArgumentType.BODY: _body,
+    ArgumentType.STATUSES: _statuses,
+    ArgumentType.PLAY: _text,
+    ArgumentType.WORK_TREE: _text,
+    ArgumentType.CONTAINER: _text,
+    ArgumentType.PROGRAM: _text,
 }
 
 
@@ -187,7 +261,17 @@ def _look_up(kind: ArgumentType, value: Any, policy: Policy) -> None:
             policy.command(value)
         case ArgumentType.UNIT:
             policy.unit(value)
+        case ArgumentType.TEMPLATE:
+            scaling(policy, value)
         case ArgumentType.COMMAND:
             policy.named_command(value)
         case ArgumentType.URL:
             policy.address(value)
+        case ArgumentType.WORK_TREE:
+            permitted_work_tree(policy, value)
+        case ArgumentType.CONTAINER:
+            permitted_container(policy, value)
+        case ArgumentType.PROGRAM:
+            permitted_program(policy, value)
+        case ArgumentType.PLAY:
+            policy.ansible_playbook(value)

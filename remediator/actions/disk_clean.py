@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remediator.errors import Refused
-from remediator.files import File, Listing, OpenRoot, open_root
+from remediator.files import File, Listing, OpenRoot, bytes_of, held_by, open_root
 from remediator.model import Argument, ArgumentType, Context, Effect, Json, Outcome, Plan
 from remediator.policy import Policy, Root
 
@@ -22,6 +22,8 @@ arguments: Mapping[str, Argument] = {
 
 MOST_FILES = 2000
 """Files in one plan; the rest is told as a number."""
+MOST_PATHS = 512 * 1024
+"""Bytes of paths in one plan: its outcome names every file that was removed, and is kept."""
 SHOWN = 20
 """Files left alone that are told in full."""
 
@@ -70,11 +72,11 @@ def _choose(opened: OpenRoot, listing: Listing, arguments: Mapping[str, Any]) ->
     root: Root = opened.root
     older_than = max(root.older_than, arguments["older_than"] or 0.0)
     by_age = sorted(listing.files, key=lambda file: file.modified_ns)
-    # a file with several names is as long as it is only once
-    total = sum({file.inode: file.size for file in by_age}.values())
+    total = bytes_of(by_age)
     old = [file for file in by_age[: max(0, len(by_age) - root.keep)] if opened.age(file) >= older_than]
-    chosen = old if arguments["down_to"] is None else _until(old, total, arguments["down_to"])
-    planned, beyond = chosen[:MOST_FILES], chosen[MOST_FILES:]
+    wanted = old if arguments["down_to"] is None else _until(old, total, arguments["down_to"])
+    chosen = _above_floor(wanted, held_by(by_age), root.floor)
+    planned, beyond = _within_bounds(chosen)
     detail: Json = {
         "root": root.path,
         "root_identity": [opened.device, opened.inode],
@@ -86,9 +88,30 @@ def _choose(opened: OpenRoot, listing: Listing, arguments: Mapping[str, Any]) ->
     }
     if listing.left_out:
         detail["left_out"] = dict(listing.left_out)
+    if len(chosen) < len(wanted):
+        detail |= {"floor": root.floor, "kept_by_floor": len(wanted) - len(chosen)}
     if beyond:
         detail["beyond_limit"] = {"files": len(beyond), "bytes": sum(file.size for file in beyond)}
     return Plan(tuple(_item_of(root.path, file) for file in planned), detail)
+
+
+def _above_floor(files: list[File], held: int, floor: int) -> list[File]:
+    """Return the first files, as many as may go so that `floor` bytes are left."""
+    for number, file in enumerate(files):
+        if floor and held - file.held < floor:
+            return files[:number]
+        held -= file.held
+    return files
+
+
+def _within_bounds(files: list[File]) -> tuple[list[File], list[File]]:
+    """Part files into those that one plan holds and those that the next one must."""
+    left = MOST_PATHS
+    for number, file in enumerate(files[:MOST_FILES]):
+        left -= len(file.path.encode())
+        if left < 0:
+            return files[:number], files[number:]
+    return files[:MOST_FILES], files[MOST_FILES:]
 
 
 def _until(files: list[File], total: int, down_to: int) -> list[File]:
@@ -106,6 +129,7 @@ def _remove(opened: OpenRoot, files: list[File], older_than: float, context: Con
     alone: list[Json] = []
     failed: list[Json] = []
     refused: list[Json] = []
+    gone = 0
     for index, file in enumerate(files):
         if context.monotonic() >= context.deadline:
             failed.append({"why": "the time was over", "files": len(files) - index})
@@ -114,6 +138,7 @@ def _remove(opened: OpenRoot, files: list[File], older_than: float, context: Con
         try:
             why = opened.remove(file, older_than)
         except FileNotFoundError:
+            gone += 1
             continue
         except Refused as error:
             refused.append({"path": item["path"], "why": error.detail})
@@ -126,7 +151,14 @@ def _remove(opened: OpenRoot, files: list[File], older_than: float, context: Con
                 alone.append({"path": item["path"], "why": why})
     if refused and not effects:
         raise Refused(f"nothing of {len(files)} files may be removed any more; the first: {refused[0]['why']}")
-    detail: Json = {"root": opened.root.path, "bytes_removed": sum(effect["size"] for effect in effects)}
+    detail: Json = {
+        "root": opened.root.path,
+        "files_removed": len(effects),
+        "bytes_removed": sum(effect["size"] for effect in effects),
+    }
+    if gone:
+        # by others, or by an attempt of ours that did not live to tell: the plan names them
+        detail["gone_already"] = gone
     for key, entries in (("left_alone", alone), ("refused", refused), ("failed", failed)):
         if entries:
             detail |= {key: entries[:SHOWN], f"{key}_count": len(entries)}

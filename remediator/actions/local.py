@@ -10,7 +10,7 @@ from typing import Any
 
 from remediator.actions.arguments import validate
 from remediator.errors import ActionFailed, OutcomeUnknown, Refused
-from remediator.model import Action, Context, Json, Outcome, Plan, Reached, Reversible
+from remediator.model import About, Action, Context, Json, Outcome, Plan, Reached, Reversible, Silencer
 from remediator.policy import Policy, Refusal
 from selfheal.common.clock import Clock
 from selfheal.common.problems import ConfigError, Problem
@@ -70,9 +70,11 @@ class LocalDispatch:
         announce: Callable[[str], None] = _write_to_log,
         prometheus: Callable[[str], Sequence[tuple[Mapping[str, str], float]]] | None = None,
         refused: Callable[[Refusal, str, bool], None] = _nobody_counts,
+        silences: Silencer | None = None,
     ) -> None:
         """`refused` is told each refusal of a door, which action or probe met it, and whether it is its first."""
         self._prometheus = prometheus
+        self._silences = silences
         self._refused = refused
         self._policy = policy
         self._actions = actions
@@ -85,35 +87,39 @@ class LocalDispatch:
         # a broken file is found at start, not at the first alert
         self._groups.grouping()
 
-    def plan(self, host: str, action: str, arguments: Mapping[str, Any], timeout: float) -> Plan:
+    def plan(
+        self, host: str, action: str, arguments: Mapping[str, Any], timeout: float, *, about: About | None = None
+    ) -> Plan:
         """Given an action and its arguments, return what it would do here within `timeout` seconds.
 
         Raise Refused if the action or what its arguments name is not permitted or the process groups are not known,
         ConfigError if the arguments are wrong, ActionFailed if the host cannot be read.
         """
-        found, context = self._prepare(action, timeout)
+        found, context = self._prepare(action, timeout, about)
         values = validate(found, arguments, context.policy)
         try:
             return found.plan(values, context)
         except OSError as error:
             raise ActionFailed(f"{action} could not be planned on {host}: {error}") from error
 
-    def run(self, host: str, action: str, plan: Plan, timeout: float) -> Outcome:
+    def run(self, host: str, action: str, plan: Plan, timeout: float, *, about: About | None = None) -> Outcome:
         """Given a stored plan, do exactly that here within `timeout` seconds.
 
         Raise Refused, ActionFailed or OutcomeUnknown as the action does; an error of the host itself is a known failure
         only for what can be done again.
         """
-        found, context = self._prepare(action, timeout)
+        found, context = self._prepare(action, timeout, about)
         try:
             return found.run(plan, context)
         except OSError as error:
             kind = ActionFailed if found.idempotent else OutcomeUnknown
             raise kind(f"{action} on {host}: {error}") from error
 
-    def undo(self, host: str, action: str, plan: Plan, outcome: Outcome, timeout: float) -> Outcome:
+    def undo(
+        self, host: str, action: str, plan: Plan, outcome: Outcome, timeout: float, *, about: About | None = None
+    ) -> Outcome:
         """Given a stored plan and what was done of it, take that back here within `timeout` seconds. Raise as `run`."""
-        found, context = self._prepare(action, timeout)
+        found, context = self._prepare(action, timeout, about)
         if not isinstance(found, Reversible):
             raise Refused(f"{action} cannot take back what it did")
         try:
@@ -122,7 +128,9 @@ class LocalDispatch:
             kind = ActionFailed if found.idempotent else OutcomeUnknown
             raise kind(f"{action} on {host}, taken back: {error}") from error
 
-    def probe(self, host: str, name: str, arguments: Mapping[str, Any], timeout: float) -> Json:
+    def probe(
+        self, host: str, name: str, arguments: Mapping[str, Any], timeout: float, *, about: About | None = None
+    ) -> Json:
         """Given a probe and its arguments, return what it sees here within `timeout` seconds.
 
         Raise Refused, ConfigError or ActionFailed as `plan` does.
@@ -130,26 +138,27 @@ class LocalDispatch:
         found = self._probes().get(name)
         if found is None:
             raise Refused(f"there is no probe {name!r}")
-        context = self._context(timeout, name)
+        context = self._context(timeout, name, about)
         try:
             seen: Json = found.run(validate(found, arguments, context.policy), context)
         except OSError as error:
             raise ActionFailed(f"{name} on {host}: {error}") from error
         return seen
 
-    def _prepare(self, action: str, timeout: float) -> tuple[Action, Context]:
+    def _prepare(self, action: str, timeout: float, about: About | None) -> tuple[Action, Context]:
         found = self._actions.get(action)
         if found is None:
             raise Refused(f"there is no action {action!r}; there are {', '.join(self._actions)}")
-        return found, self._context(timeout, action)
+        return found, self._context(timeout, action, about)
 
-    def _context(self, timeout: float, by: str) -> Context:
+    def _context(self, timeout: float, by: str, about: About | None) -> Context:
         try:
             grouping = self._groups.grouping()
         except ConfigError as error:
             # nothing has begun: without knowing the groups nothing may
             raise Refused(str(error)) from error
         met: list[Refusal] = []
+        about = about or About()
 
         def hear(refusal: Refusal) -> None:
             met.append(refusal)
@@ -163,4 +172,7 @@ class LocalDispatch:
             reached=self._reached,
             announce=self._announce,
             prometheus=self._prometheus,
+            alert=about.alert,
+            remediation=about.remediation,
+            silences=self._silences,
         )

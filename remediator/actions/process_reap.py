@@ -1,4 +1,7 @@
-"""Tells parents in one process group to collect their ended children; ends a parent only if that is asked for."""
+"""Tells parents in one process group to collect their ended children; ends a parent only if that is asked for.
+
+What starts the parent starts it anew; its zombies are then collected by the system.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from remediator.signals import SIGCHLD, Held, Identity, hold_all, identify
 from selfheal.common.processes import Process, read_process, zombie_children
 
 name = "process.reap"
-version = 1
+version = 2
 effect = Effect.DESTRUCTIVE
 idempotent = True
 arguments: Mapping[str, Argument] = {
     "group": Argument(ArgumentType.GROUP, required=True),
-    "terminate_parent": Argument(ArgumentType.SWITCH, default=False),
+    "restart_parent": Argument(ArgumentType.SWITCH, default=False),
     "grace": Argument(ArgumentType.DURATION, default="5s"),
 }
 
@@ -42,7 +45,7 @@ def plan(arguments: Mapping[str, Any], context: Context) -> Plan:
     by_number = sorted(parents.items(), key=lambda pair: len(pair[1]), reverse=True)
     listed = [(identify(parent, group, policy.procfs), {"zombies": zombies}) for parent, zombies in by_number]
     found = _processes.permitted(listed, policy)
-    detail = {"group": group, "grace": arguments["grace"], "terminate_parent": arguments["terminate_parent"]}
+    detail = {"group": group, "grace": arguments["grace"], "restart_parent": arguments["restart_parent"]}
     if len(pairs) > MOST_LISTED:
         detail["zombies_beyond_limit"] = len(pairs) - MOST_LISTED
     return Plan(found.items, {**found.detail, **detail})
@@ -51,8 +54,8 @@ def plan(arguments: Mapping[str, Any], context: Context) -> Plan:
 def run(plan: Plan, context: Context) -> Outcome:
     """Given a stored plan, send SIGCHLD to its parents that still have zombies of it, and wait for those to go.
 
-    Only with `terminate_parent` a parent that does not collect them is then ended. Raise Refused if parents are left
-    and none may be signalled any more.
+    Only with `restart_parent` a parent that still has some after the grace is then ended. Raise Refused if parents are
+    left and none may be signalled any more.
     """
     procfs = context.policy.procfs
     zombies = {Identity.of_item(item): _zombies_of(item) for item in plan.items}
@@ -65,7 +68,7 @@ def run(plan: Plan, context: Context) -> Outcome:
         grace = float(plan.detail.get("grace", 5.0))
         deaf = _wait(procfs, held, zombies, grace, context)
         detail: Json = {**_processes.left_out([*refused, *forbidden])}
-        if deaf and plan.detail.get("terminate_parent") is True:
+        if deaf and plan.detail.get("restart_parent") is True:
             ended, wrong = _processes.end_all(deaf, grace, context)
             effects += ended
             detail |= wrong

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from remediator.check.answers import can_answer, fits, may_come_from_elsewhere
 from remediator.check.world import World
-from remediator.decide import OF_A_DATASOURCE
+from remediator.consider import OF_A_DATASOURCE
 from remediator.model import Playbook
 from selfheal.common.problems import Problem
 
 name = "coverage"
+
+_LIST_IT = "list the rule's file under rules in the configuration"
 
 
 def check(world: World) -> Iterator[Problem]:
@@ -40,7 +42,7 @@ def _unreachable(playbook: Playbook, world: World) -> Iterator[Problem]:
     rules = [rule for rule in world.alerts if rule.name == alert]
     if not rules:
         what = f"no rule fires {alert}, so nothing starts it"
-        yield Problem(playbook.source, "trigger.alert", what, "mend the name, or list the rule's file")
+        yield Problem(playbook.source, "trigger.alert", what, f"mend the name, or {_LIST_IT}")
     elif not any(can_answer(playbook, rule, world) for rule in rules):
         for index, matcher in enumerate(playbook.trigger.match):
             if all(fits(matcher, rule, world) is False for rule in rules):
@@ -49,7 +51,7 @@ def _unreachable(playbook: Playbook, world: World) -> Iterator[Problem]:
                 yield Problem(playbook.source, f"trigger.match[{index}]", what, remedy)
                 return
         what = f"no rule fires {alert} with labels that fit all matchers, so nothing starts it"
-        yield Problem(playbook.source, "trigger.match", what, "mend the matchers, or list the rule's file")
+        yield Problem(playbook.source, "trigger.match", what, f"mend the matchers, or {_LIST_IT}")
 
 
 def _told_by_rules(label: str, values: list[str | None]) -> str:

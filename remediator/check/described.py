@@ -18,7 +18,8 @@ PLAYBOOK: Mapping[str, str] = {
     "limits.rate": "Remediations with effects per window: of this target, and of this playbook",
     "limits.lock": "What nobody else may work on meanwhile: host or target",
     "limits.hold_at_most": (
-        "How long it waits while the alert is silenced, inhibited or cannot be seen; then it is skipped"
+        "How long it waits while the alert is silenced, inhibited or cannot be seen, while its monitoring is not whole,"
+        " or for a blast radius that allows none or a quorum that is missing; then it is skipped"
     ),
     "limits.attempts": "Remediations of one occurrence that may begin an effect",
     "limits.blast_radius": "How much of a group may be in flight or touched together",
@@ -134,6 +135,8 @@ CONFIG: Mapping[str, str] = {
     "breaker.open_for": "After this time one remediation may try",
     "repeats": "How often a playbook may heal the same target before it is left to people",
     "repeats.most": "So many proven heals within the window",
+    "trust": "When a playbook loses its rung by itself, besides after a run that made things worse",
+    "trust.not_fixed": "So many of its newest five judged runs that did not fix it; above 5 never",
     "repeats.window": "The time within which heals of one target are counted",
     "windows": "Maintenance windows: while one is open, nothing it covers begins",
     "windows[].name": "The window's name, which every hold tells",
@@ -173,6 +176,7 @@ POLICY: Mapping[str, str] = {
     "roots": "Folders that may be cleaned, each with its rule",
     "roots.NAME.older_than": "The youngest file that may be removed",
     "roots.NAME.keep": "This many of the newest files always stay",
+    "roots.NAME.floor": "This many bytes of files always stay",
     "commands": "Services (start, stop, status) and other commands (run) by name",
     "commands.NAME.start": "Program with its absolute path, and its arguments, that starts the service",
     "commands.NAME.stop": "Program with its absolute path, and its arguments, that stops the service",
@@ -193,20 +197,68 @@ POLICY: Mapping[str, str] = {
     "commands.NAME.parameters.NAME.default": (
         "The value where a playbook gives none; without it the parameter is required"
     ),
-    "commands.NAME.stdin": "alert gives the command the alert as one line of JSON, none gives nothing",
+    "commands.NAME.stdin": (
+        "alert gives the command the alert as one line of JSON, plan the plan and the remediation's number with it, "
+        "none gives nothing"
+    ),
     "commands.NAME.read_only": "Your word that it changes nothing; only then a probe may run it",
+    "commands.NAME.idempotent": (
+        "Your word that running it twice does no more than once: what had to be ended has failed, not unknown"
+    ),
+    "commands.NAME.check": (
+        "Program and arguments of the dry run, which must change nothing: exit code 0, there is something to do; 77, "
+        "there is nothing"
+    ),
     "commands.NAME.timeout": "After which it is ended with its process group; a step's shorter time holds",
     "units": "Units of systemd by name or pattern; .service, .timer, .socket and .path only",
     "units.NAME.verbs": "What may be done to the unit",
     "urls": "Places that may be asked: http://, https:// or tcp://HOST:PORT, each with what is below its path",
     "urls.NAME.methods": "Methods that may be used there",
+    "urls.NAME.authorization_file": (
+        "Private file (mode 0600) with the Authorization header on one line; over https:// or to this machine only"
+    ),
+    "silences": "Silences that may be made in Alertmanager",
+    "silences.longest": "How long one may last at most",
     "ansible": "Playbooks of Ansible by name",
     "ansible.NAME.playbook": "The playbook's absolute path",
     "ansible.NAME.inventory": "An absolute path, or hosts with a comma (localhost,)",
     "ansible.NAME.limit": "Hosts or groups of the inventory",
     "ansible.NAME.parameters": "What a playbook may give it; they become extra variables",
     "ansible.NAME.timeout": "How long it may take; then it is ended",
+    "ansible.NAME.idempotent": "As for commands",
+    "ansible.NAME.check_mode": "Whether a dry run asks Ansible what it would change (--check --diff)",
     "programs": "Where programs stand that are started for units and ansible",
     "programs.systemctl": "Where systemctl stands",
     "programs.ansible_playbook": "Where ansible-playbook stands",
+    "memory": "What may be done to the memory of the whole host",
+    "memory.drop_caches": "Whether the page cache may be dropped; it seldom helps",
+    "journal": "That old files of the systemd journal may be removed, and what of it always stays",
+    "journal.floor": "This many bytes of each folder always stay",
+    "journal.keep": "What was written within this time always stays",
+    "journal.directory": "The folder of the journal, which holds one for each machine id",
+    "programs.journalctl": "Where journalctl stands",
+    "programs.git": "Where git stands",
+    "scale": "Templates of systemd, as worker@.service, of which more or fewer numbered instances may run",
+    "scale.NAME.min": "This many always run",
+    "scale.NAME.max": "Never more than this many run, and none has a higher number",
+    "scale.NAME.step": "Instances that one step may start or stop",
+    "scale.NAME.cooldown": "Rest after an instance was started or stopped, before their number may change again",
+    "work_trees": "Work trees of git whose uncommitted work may be kept, by path",
+    "work_trees.NAME.name": "What the exporter's workspaces: calls it, so that an alert can name it",
+    "work_trees.NAME.safe": "Patterns of what git.commit_safe may commit; none is nothing",
+    "work_trees.NAME.never": "Patterns of what is left out of every commit",
+    "work_trees.NAME.largest_file": "A longer file is left out of every commit",
+    "work_trees.NAME.branch": "The side branch; it begins with selfheal/",
+    "work_trees.NAME.author": "Whose name the commits bear",
+    "work_trees.NAME.checkpoints": "How many checkpoints are kept; 0 permits none",
+    "containers": "The container engine of this host",
+    "containers.socket": "Where it listens",
+    "containers.names": "Containers by name or pattern",
+    "containers.names.NAME.verbs": "What may be done to the container",
+    "supervisor": "The supervisord of this host",
+    "supervisor.socket": "Where it listens: file of its [unix_http_server]; this or url",
+    "supervisor.url": "The same on loopback: http://127.0.0.1:PORT",
+    "supervisor.credentials_file": "A private file (mode 0600) of one line, user:password",
+    "supervisor.programs": "Programs by name (group:program in a group of another name) or pattern",
+    "supervisor.programs.NAME.verbs": "What may be done to the program",
 }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remediator.model import ArgumentType, Mode
+from remediator.policy.managed import VERBS as MANAGED_VERBS
 from remediator.policy.values import METHODS, UNIT_VERBS, ParameterType
 
 Json = dict[str, Any]
@@ -115,22 +116,42 @@ _PARAMETERS: Mapping[str, Json] = {
         (".NAME.default", {"anyOf": [{"type": "string"}, {"type": "number"}]}),
     )
 }
+AMOUNT: Json = {
+    "anyOf": [{"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(B|[kK]B|[MGT]B|[KMGT]iB)?\s*$"}],
+    "examples": ["100MiB"],
+}
 POLICY: Mapping[str, Json] = {
     **_PARAMETERS,
+    "roots.NAME.floor": AMOUNT,
+    "journal.floor": AMOUNT,
+    "journal.directory": _ABSOLUTE,
+    "programs.journalctl": _ABSOLUTE,
     "process_groups": {"type": "array", "items": {"type": "string", "pattern": r"^[^?\[\]]+$"}},
     "users": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}},
     "roots": {"propertyNames": {"pattern": "^/."}},
-    **{f"commands.NAME.{key}": _ARGV for key in ("start", "stop", "status", "run")},
-    "commands.NAME.stdin": {"enum": ["none", "alert"]},
+    **{f"commands.NAME.{key}": _ARGV for key in ("start", "stop", "status", "run", "check")},
+    "commands.NAME.stdin": {"enum": ["none", "alert", "plan"]},
     "units": {"propertyNames": {"pattern": r"^[^*?\[\]].*\.(service|timer|socket|path)$"}},
     "units.NAME.verbs": {"type": "array", "items": {"enum": list(UNIT_VERBS)}},
+    "scale": {"propertyNames": {"pattern": r"^[^@]+@\.service$"}},
     "urls": {"propertyNames": {"pattern": "^(https?|tcp)://[^?#@]+$"}},
     "urls.NAME.methods": {"type": "array", "items": {"enum": list(METHODS)}},
     "ansible.NAME.playbook": _ABSOLUTE,
     "programs.systemctl": _ABSOLUTE,
+    "programs.git": _ABSOLUTE,
+    "work_trees": {"propertyNames": {"pattern": "^/."}},
+    "work_trees.NAME.safe": _TEXTS,
+    "work_trees.NAME.never": _TEXTS,
+    "work_trees.NAME.largest_file": AMOUNT,
+    "work_trees.NAME.branch": {"pattern": "^selfheal/"},
+    "containers.socket": _ABSOLUTE,
+    "containers.names.NAME.verbs": {"type": "array", "minItems": 1, "items": {"enum": list(MANAGED_VERBS)}},
+    "supervisor.socket": _ABSOLUTE,
+    "supervisor.programs.NAME.verbs": {"type": "array", "minItems": 1, "items": {"enum": list(MANAGED_VERBS)}},
     "programs.ansible_playbook": _ABSOLUTE,
 }
 
+_STATUS: Json = {"type": "integer", "minimum": 100, "maximum": 599}
 _LOOK_UP: Json = {"type": "string", "minLength": 1, "maxLength": 256}
 ARGUMENTS: Mapping[ArgumentType, Json] = {
     ArgumentType.TEXT: _LOOK_UP,
@@ -138,7 +159,11 @@ ARGUMENTS: Mapping[ArgumentType, Json] = {
     ArgumentType.ROOT: _LOOK_UP,
     ArgumentType.SERVICE: _LOOK_UP,
     ArgumentType.UNIT: _LOOK_UP,
+    ArgumentType.TEMPLATE: _LOOK_UP,
     ArgumentType.COMMAND: _LOOK_UP,
+    ArgumentType.WORK_TREE: _LOOK_UP,
+    ArgumentType.CONTAINER: _LOOK_UP,
+    ArgumentType.PROGRAM: _LOOK_UP,
     ArgumentType.BYTES: {
         "anyOf": [
             {"type": "integer", "minimum": 0},
@@ -147,6 +172,7 @@ ARGUMENTS: Mapping[ArgumentType, Json] = {
     },
     ArgumentType.DURATION: {"anyOf": [DURATION, {"type": "number", "minimum": 0}]},
     ArgumentType.NUMBER: {"type": "number", "minimum": 0},
+    ArgumentType.INTEGER: {"type": "integer"},
     ArgumentType.SWITCH: {"type": "boolean"},
     ArgumentType.PARAMETERS: {
         "type": "object",
@@ -155,5 +181,10 @@ ARGUMENTS: Mapping[ArgumentType, Json] = {
     },
     ArgumentType.URL: {"type": "string", "pattern": "^(https?|tcp)://"},
     ArgumentType.EXPRESSION: _EXPRESSION,
+    ArgumentType.BODY: {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]},
+    ArgumentType.STATUSES: {
+        "anyOf": [_STATUS, {"type": "array", "minItems": 1, "items": _STATUS}],
+    },
+    ArgumentType.PLAY: _LOOK_UP,
 }
 """What an argument of an action or a probe looks like, by its type."""

@@ -12,7 +12,18 @@ from remediator.playbooks.templates import has_template
 from selfheal.common.problems import Problem
 
 name = "locks"
-REACHING = frozenset({ArgumentType.GROUP, ArgumentType.SERVICE, ArgumentType.UNIT, ArgumentType.ROOT})
+REACHING = frozenset(
+    {
+        ArgumentType.GROUP,
+        ArgumentType.SERVICE,
+        ArgumentType.UNIT,
+        ArgumentType.ROOT,
+        ArgumentType.TEMPLATE,
+        ArgumentType.WORK_TREE,
+        ArgumentType.CONTAINER,
+        ArgumentType.PROGRAM,
+    }
+)
 
 
 def check(world: World) -> Iterator[Problem]:

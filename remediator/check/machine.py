@@ -10,6 +10,7 @@ from pathlib import Path
 from remediator.check.world import World
 from remediator.policy import VERBS, Policy, overlap, place_of
 from remediator.policy.values import SAFE_METHODS
+from selfheal.common.files import privacy_problem
 from selfheal.common.problems import Problem
 
 name = "machine"
@@ -33,7 +34,12 @@ def check(world: World) -> Iterator[Problem]:
             if path.startswith("/") and not Path(path).exists():
                 what = f"{path} does not exist on this machine"
                 yield Problem(policy.source, f"ansible.{entry.name}.{key}", what, "mend the path", "warning")
+    for tree in policy.work_trees:
+        if not (Path(tree.path) / ".git").is_dir():
+            what, remedy = "is no work tree of git on this machine", "name the top of one, or remove it"
+            yield Problem(policy.source, f"work_trees.{tree.path}", what, remedy, "warning")
     yield from _monitoring(policy)
+    yield from _secrets(policy)
     if policy.identities is not None and not policy.identities.exists():
         what = f"{policy.identities} does not exist, so no process may be signalled until it does"
         yield Problem(policy.source, "identities", what, "start what writes it, or remove the line", "warning")
@@ -74,10 +80,28 @@ def _programs(policy: Policy) -> Iterator[tuple[str, str]]:
             yield f"commands.{command.name}.{verb}", command.argv(verb)[0]
     for named in policy.named:
         yield f"commands.{named.name}.run", named.run[0]
+        if named.check:
+            yield f"commands.{named.name}.check", named.check[0]
     if policy.units:
         yield "programs.systemctl", policy.programs.systemctl
     if policy.ansible:
         yield "programs.ansible_playbook", policy.programs.ansible_playbook
+    if policy.work_trees:
+        yield "programs.git", policy.programs.git
+
+
+def _secrets(policy: Policy) -> Iterator[Problem]:
+    for entry in policy.urls:
+        path = entry.authorization_file
+        if path is None:
+            continue
+        try:
+            problem = privacy_problem(path)
+        except OSError as error:
+            problem = f"{path} cannot be read ({error.strerror}); write the header into it, and chmod 600 it"
+        if problem is not None:
+            what, _, remedy = problem.partition("; ")
+            yield Problem(policy.source, f"urls.{entry.address}.authorization_file", what, remedy, "warning")
 
 
 def _monitoring(policy: Policy) -> Iterator[Problem]:

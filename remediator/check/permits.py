@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from remediator.actions import ACTIONS
 from remediator.check.world import World
 from remediator.config import Config
 from remediator.errors import Refused
-from remediator.model import Argument, ArgumentType, Effect, Mode, Playbook
+from remediator.model import Argument, ArgumentType, Effect, Mode, Playbook, Step
 from remediator.playbooks.templates import has_template
-from remediator.policy import Policy
+from remediator.policy import Policy, journal, memory
+from remediator.policy.managed import permitted_container, permitted_program
 from remediator.policy.parameters import value_problem
-from remediator.policy.values import NamedCommand, ParameterType
+from remediator.policy.scale import scaling
+from remediator.policy.values import Ansible, NamedCommand, ParameterType
+from remediator.policy.work_trees import permitted_work_tree
 from remediator.probes import PROBES
+from selfheal.common.durations import parse_duration
 from selfheal.common.problems import Problem
 
 name = "permits"
@@ -23,10 +27,45 @@ SECTIONS: Mapping[ArgumentType, str] = {
     ArgumentType.ROOT: "roots",
     ArgumentType.SERVICE: "commands",
     ArgumentType.UNIT: "units",
+    ArgumentType.TEMPLATE: "scale",
     ArgumentType.COMMAND: "commands",
     ArgumentType.URL: "urls",
+    ArgumentType.WORK_TREE: "work_trees",
+    ArgumentType.CONTAINER: "containers",
+    ArgumentType.PROGRAM: "supervisor",
+    ArgumentType.PLAY: "ansible",
 }
 """Arguments that the policy must list, and where."""
+
+
+def _unit(verb: str) -> tuple[str, Callable[[Policy, Mapping[str, Any]], object]]:
+    """Return how the policy is asked for what an action does to the unit that it names."""
+
+    def ask(policy: Policy, given: Mapping[str, Any]) -> None:
+        unit = given.get("unit")
+        if not isinstance(unit, str) or has_template(unit):
+            return
+        try:
+            policy.unit(unit)
+        except Refused:
+            # told as the look-up that it is
+            return
+        policy.unit(unit, verb)
+
+    return "unit", ask
+
+
+ASKING: Mapping[str, tuple[str, Callable[[Policy, Mapping[str, Any]], object]]] = {
+    "memory.reclaim": ("unit", lambda policy, given: policy.unit(str(given.get("unit")), memory.RECLAIM)),
+    "service.restart": _unit("restart"),
+    "service.reload": _unit("reload"),
+    "service.start": _unit("start"),
+    "service.reset_failed": _unit("reset-failed"),
+    "process.limit": _unit("limit"),
+    "memory.drop_caches": ("", lambda policy, _: memory.permitted(policy)),
+    "disk.vacuum_journal": ("", lambda policy, _: journal.rule_of(policy)),
+}
+"""Actions that ask the policy for more than their look-ups: about which argument, and how."""
 PROBE_METHOD = "GET"
 PROBE_VERB = "status"
 
@@ -48,8 +87,9 @@ def check(world: World) -> Iterator[Problem]:
     for playbook in touching:
         for index, step in enumerate(playbook.steps):
             action = ACTIONS[step.action]
-            for at, what, remedy in _denied(action.arguments, step.arguments, policy):
-                yield Problem(playbook.source, f"steps[{index}].with.{at}", what, remedy)
+            denied = [*_denied(action.arguments, step.arguments, policy), *_step_denied(step, policy)]
+            for at, what, remedy in denied:
+                yield Problem(playbook.source, f"steps[{index}].with.{at}".removesuffix(".with."), what, remedy)
     for playbook in world.playbooks:
         for index, each in enumerate(playbook.diagnose):
             # a probe looks in every mode, and its refusal keeps nothing back
@@ -68,7 +108,7 @@ _Denied = Iterator[tuple[str, str, str]]
 
 
 def _denied(known: Mapping[str, Argument], given: Mapping[str, Any], policy: Policy) -> _Denied:
-    command: NamedCommand | None = None
+    command: NamedCommand | Ansible | None = None
     for key, value in given.items():
         kind = known[key].type
         if kind not in SECTIONS or not isinstance(value, str):
@@ -89,7 +129,36 @@ def _denied(known: Mapping[str, Argument], given: Mapping[str, Any], policy: Pol
         yield from _parameters(command, given.get("parameters") or {}, policy)
 
 
-def _ask(kind: ArgumentType, value: str, policy: Policy) -> NamedCommand | None:
+def _step_denied(step: Step, policy: Policy) -> _Denied:
+    """Yield what an action asks of the policy besides its look-ups."""
+    given = step.arguments
+    if step.action == "http.request":
+        try:
+            policy.address(str(given.get("url")))
+        except Refused:
+            # told as the look-up that it is
+            return
+        try:
+            policy.address(str(given.get("url")), str(given.get("method", "POST")))
+        except Refused as refused:
+            what, _, remedy = refused.detail.partition("; ")
+            yield "method", what, remedy or f"permit it in {policy.source}"
+    elif step.action in ASKING:
+        at, ask = ASKING[step.action]
+        try:
+            ask(policy, given)
+        except Refused as refused:
+            what, _, remedy = refused.detail.partition("; ")
+            yield at, what, remedy or f"permit it in {policy.source}"
+    elif step.action == "silence.create":
+        seconds = given["for"] if isinstance(given["for"], int | float) else parse_duration(given["for"])
+        refusal = policy.silences.refusal(seconds, policy.source)
+        if refusal is not None:
+            what, _, remedy = refusal.partition("; ")
+            yield "for", what, remedy or "shorten it"
+
+
+def _ask(kind: ArgumentType, value: str, policy: Policy) -> NamedCommand | Ansible | None:
     """Ask the policy as the doors do; return the command if it names one. Raise Refused with the remedy."""
     match kind:
         case ArgumentType.GROUP:
@@ -102,10 +171,20 @@ def _ask(kind: ArgumentType, value: str, policy: Policy) -> NamedCommand | None:
             policy.command(value)
         case ArgumentType.UNIT:
             policy.unit(value)
+        case ArgumentType.TEMPLATE:
+            scaling(policy, value)
         case ArgumentType.COMMAND:
             return policy.named_command(value)
         case ArgumentType.URL:
             policy.address(value)
+        case ArgumentType.WORK_TREE:
+            permitted_work_tree(policy, value)
+        case ArgumentType.CONTAINER:
+            permitted_container(policy, value)
+        case ArgumentType.PROGRAM:
+            permitted_program(policy, value)
+        case ArgumentType.PLAY:
+            return policy.ansible_playbook(value)
     return None
 
 
@@ -115,13 +194,18 @@ def _listed(kind: ArgumentType, policy: Policy) -> bool:
         ArgumentType.ROOT: policy.roots,
         ArgumentType.SERVICE: policy.commands,
         ArgumentType.UNIT: policy.units,
+        ArgumentType.TEMPLATE: policy.scale,
         ArgumentType.COMMAND: policy.named,
         ArgumentType.URL: policy.urls,
+        ArgumentType.WORK_TREE: policy.work_trees,
+        ArgumentType.CONTAINER: policy.containers.names,
+        ArgumentType.PROGRAM: policy.supervisor.programs,
+        ArgumentType.PLAY: policy.ansible,
     }
     return bool(entries[kind])
 
 
-def _parameters(command: NamedCommand, given: Mapping[str, Any], policy: Policy) -> _Denied:
+def _parameters(command: NamedCommand | Ansible, given: Mapping[str, Any], policy: Policy) -> _Denied:
     known = {parameter.name: parameter for parameter in command.parameters}
     for key in given:
         if key not in known:

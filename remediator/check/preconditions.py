@@ -19,7 +19,7 @@ from selfheal.common.durations import format_duration
 from selfheal.common.problems import Problem
 
 name = "preconditions"
-MEASURING = frozenset({"process.reap", "disk.clean"})
+MEASURING = frozenset({"process.reap", "disk.clean", "disk.vacuum_journal"})
 """Destructive actions that measure by themselves, at that moment, and touch nothing that is not ill."""
 NOTHING_IS_MEASURED = frozenset(
     {RefusalReason.PRESENCE, RefusalReason.NOTHING_MEASURED, RefusalReason.SILENT, RefusalReason.BOOL}

@@ -9,7 +9,16 @@ from typing import Any
 from remediator.check.answers import can_answer, rules_of
 from remediator.check.rules import Rule
 from remediator.check.world import World, rule_text
-from remediator.judge import Case, ExpressionCase, Proof, Refusal, prepare, prepare_expression, recorded_names
+from remediator.judge import (
+    Case,
+    ExpressionCase,
+    Proof,
+    Refusal,
+    declared_witnesses,
+    prepare,
+    prepare_expression,
+    recorded_names,
+)
 from remediator.judge.inputs import Recorded, window_ms
 from remediator.judge.parse import Unreadable, parse
 from remediator.judge.shape import SILENT
@@ -74,6 +83,7 @@ def check(world: World) -> Iterator[Problem]:
         problems: list[Problem] = []
         windows = list(_declared(playbook, verify, world, problems))
         yield from problems
+        yield from _never_worse(playbook, verify, world)
         for rule in rules_of(playbook, world):
             yield from _against(rule, playbook, verify, windows, world)
 
@@ -94,6 +104,16 @@ def _declared(playbook: Playbook, verify: Verify, world: World, problems: list[P
         if silent:
             what = f"asks {silent[0]}: an alert that is silent is no proof"
             problems.append(Problem(playbook.source, f"verify.{key}", what, "ask what was measured"))
+
+
+def _never_worse(playbook: Playbook, verify: Verify, world: World) -> Iterator[Problem]:
+    """Yield a warning where steps could be taken back, but nothing tells that they made it worse."""
+    if verify.healthy is None or not any(step.undo for step in playbook.steps):
+        return
+    case = prepare_expression(sample(verify.healthy), world.recorded)
+    if isinstance(case, ExpressionCase) and not any(each.worse for each in declared_witnesses(case, {})):
+        what = "has no way that is worse, so no step is taken back because it made things worse"
+        yield Problem(playbook.source, "verify.healthy", what, "compare with <, <=, > or >=, as in x < 5", "warning")
 
 
 def sample(expression: str) -> str:

@@ -15,7 +15,7 @@ CHOOSING: Mapping[str, tuple[str, ...]] = {
     "process.terminate": ("over_rss", "over_cpu"),
 }
 """Destructive actions, and the arguments of which one must say what is ill enough to be touched."""
-STARTING = frozenset({"service.restart"})
+STARTING = frozenset({"service.restart", "service.start"})
 """Actions after which something runs that may not have run before."""
 
 
@@ -47,7 +47,7 @@ def _step(playbook: Playbook, index: int, step: Step) -> Iterator[Problem]:
 def ends_something(action: str, arguments: Mapping[str, Any]) -> bool:
     """Say whether a step ends or restarts something, so that only its being alive proves that it is well."""
     if action == "process.reap":
-        return arguments.get("terminate_parent") is True
+        return arguments.get("restart_parent") is True
     return action in ("process.terminate", "service.restart")
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from remediator.check.rules import Rule, read_rules
 from remediator.config import SHIPPED_PLAYBOOKS, SHIPPED_RULES, Config, shipped_files
+from remediator.config.beside import Beside
 from remediator.config.reading import load
 from remediator.config.written import DEFAULT_SCRAPE_INTERVAL
 from remediator.judge import RuleText
@@ -17,6 +18,7 @@ from remediator.model import Limits, Playbook
 from remediator.playbooks.loader import load_playbook, names_used_twice
 from remediator.policy import Policy
 from remediator.policy_file import load_policy
+from selfheal.common.documents import read_yaml
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping
 
@@ -70,7 +72,13 @@ def read_world(
     config = None if config_file is None else _read(partial(load, config_file), problems)
     if config is not None:
         rules, playbooks = rules or config.rules, playbooks or config.playbooks
-    elif config_file is None and not rules and not playbooks:
+    elif config_file is not None:
+        # a mistake in the configuration hides none in the files that it names
+        named_rules, named_playbooks, policy = _named_by(config_file)
+        rules, playbooks = rules or named_rules, playbooks or named_playbooks
+        if policy is not None:
+            _read(partial(load_policy, policy), problems)
+    elif not rules and not playbooks:
         rules, playbooks = shipped_files(SHIPPED_RULES), shipped_files(SHIPPED_PLAYBOOKS)
     loaded_rules = [_read(partial(read_rules, path), problems) for path in rules]
     limits = config.limits if config else Limits()
@@ -85,9 +93,31 @@ def read_world(
         policy=_policy(config, grouping, problems) if config else None,
         grouping=grouping,
         files=tuple(path for path in (config_file, *rules, *playbooks) if path is not None),
-        complete=bool(rules and playbooks) and None not in loaded_rules and None not in loaded,
+        complete=bool(rules and playbooks)
+        and None not in (*loaded_rules, *loaded)
+        and (config_file is None or config is not None),
     )
     return world, tuple(problems)
+
+
+def _named_by(config_file: Path) -> tuple[tuple[Path, ...], tuple[Path, ...], Path | None]:
+    """Given a configuration that cannot be used, return the rules, playbooks and policy that it names all the same."""
+    try:
+        document = read_yaml(config_file)
+    except ConfigError:
+        return (), (), None
+    if not isinstance(document, dict):
+        return (), (), None
+    beside = Beside(config_file.absolute())
+    rules, playbooks = (
+        beside.files([text for text in named if isinstance(text, str)] if isinstance(named, list) else None, "", place)
+        for named, place in (
+            (document.get("rules"), SHIPPED_RULES),
+            (document.get("playbooks"), SHIPPED_PLAYBOOKS),
+        )
+    )
+    policy = document.get("policy")
+    return rules, playbooks, beside.place(policy) if isinstance(policy, str) else None
 
 
 def _read(read: Callable[[], _Read], problems: list[Problem]) -> _Read | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from remediator.model import BreakerLimits, Limits, Mode, MonitoringLimits, Rate, Window
+from remediator.model.trust import NOT_FIXED
 from selfheal.common.durations import format_duration
 from selfheal.common.secrets import Secret
 from selfheal.common.shipped import shipped
@@ -111,6 +112,8 @@ class Config:
     monitoring: MonitoringLimits = DEFAULT_MONITORING
     breaker: BreakerLimits = DEFAULT_BREAKER
     repeats: Rate = DEFAULT_REPEATS
+    not_fixed: int = NOT_FIXED
+    """Of a playbook's newest five judged runs, how many that did not fix it take its rung away."""
     """A playbook that healed a target so often leaves it to people."""
     approval_valid_for: float = 1_800.0
     """Seconds for which a person may answer a request, and what was granted may begin."""
@@ -159,7 +162,7 @@ def parse_listen_address(text: str) -> tuple[str, int]:
     return host or "0.0.0.0", int(port)
 
 
-def is_loopback(host: str) -> bool:
+def listens_locally(host: str) -> bool:
     """Say whether only this machine can reach `host`."""
     if host == "localhost":
         return True
@@ -226,6 +229,7 @@ def describe(config: Config) -> dict[str, Any]:
             "open_for": format_duration(config.breaker.open_for),
         },
         "repeats": {"most": config.repeats.count, "window": format_duration(config.repeats.window)},
+        "trust": {"not_fixed": config.not_fixed},
     }
 
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from remediator.config import DEFAULT_REPEATS
 from remediator.model import BreakerLimits, MonitoringLimits, Rate
+from remediator.model.trust import NOT_FIXED
 from selfheal.common.documents import Duration, Section, told
 
 
@@ -56,6 +57,12 @@ class WrittenBreaker(Section):
     def value(self) -> BreakerLimits:
         """Return the limits."""
         return BreakerLimits(self.window, self.minimum, self.share, self.open_for)
+
+
+class WrittenTrust(Section):
+    """When a playbook loses its rung by itself."""
+
+    not_fixed: _Count = NOT_FIXED
 
 
 class WrittenRepeats(Section):

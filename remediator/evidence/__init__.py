@@ -6,7 +6,7 @@ Answers come from the configured Prometheus and Alertmanager, never from a URL o
 from remediator.evidence.evidence import Evidence
 from remediator.evidence.proof import Health
 from remediator.evidence.rules import FrozenRule, Trouble
-from remediator.evidence.samples import Samples, remember, worsened
+from remediator.evidence.samples import Samples, quantities, remember, worsened
 from remediator.evidence.scraping import Scraping
 
-__all__ = ["Evidence", "FrozenRule", "Health", "Samples", "Scraping", "Trouble", "remember", "worsened"]
+__all__ = ["Evidence", "FrozenRule", "Health", "Samples", "Scraping", "Trouble", "quantities", "remember", "worsened"]

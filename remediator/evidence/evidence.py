@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence import between, declared, group, proof, samples
-from remediator.evidence.alertmanager import Alertmanagers, States, Suppressed
+from remediator.evidence.alertmanager import Alertmanagers, Suppressed
 from remediator.evidence.firing import ANSWER_AGE, Firing, Seen
 from remediator.evidence.prometheus import Prometheus
 from remediator.evidence.proof import Health
@@ -18,7 +18,8 @@ from remediator.evidence.rules import FrozenRule, Rules, Trouble, read_rules
 from remediator.evidence.samples import Samples
 from remediator.evidence.scraping import Scraping
 from remediator.evidence.shared import Shared
-from remediator.evidence.silences import Silence
+from remediator.evidence.suppression import Suppression
+from remediator.judge import Witness
 from remediator.model import Alert, BlastRadius, Frozen, Group, Json, Live, Reason, Verify
 from selfheal.common.clock import Clock
 
@@ -57,8 +58,7 @@ class Evidence:
         self._firing = Firing(self._prometheus, clock, self.rules, ignore_labels)
         self._failed = failed
         self._rules: Shared[Rules] = Shared(clock, RULES_AGE)
-        self._suppressed: Shared[States] = Shared(clock, ANSWER_AGE)
-        self._silences: Shared[tuple[Silence, ...]] = Shared(clock, ANSWER_AGE)
+        self._suppression = Suppression(self._alertmanagers, clock)
         self._asked: dict[str, tuple[float, int]] = {}
 
     def rules(self, fresh_after: float = 0.0) -> Rules:
@@ -129,7 +129,7 @@ class Evidence:
             seen = None
             blind.append("prometheus")
         try:
-            suppressed, since = self._suppressed_now(labels, fingerprint, fresh_after, one_by_one)
+            suppressed, since = self._suppression.of(labels, fingerprint, fresh_after, one_by_one)
             asked_at = min(asked_at, since)
         except SourceUnavailable as error:
             self._note(error)
@@ -204,26 +204,13 @@ class Evidence:
         """
         return proof.look(self._prometheus, rule, verify, {"labels": dict(labels), **baseline}, end, now)
 
-    def before(
-        self, rule: FrozenRule, labels: Mapping[str, str], baseline: Mapping[str, Any], scrape_interval: float
-    ) -> Samples | None:
-        """Given the baseline, return the minutes before the effects; None if Prometheus does not answer."""
-        own = baseline.get("labels", labels)
-        return self._if_answered(
-            lambda: samples.look_back(self._prometheus, rule, own, float(baseline["at"]), scrape_interval)
-        )
+    def before(self, wanted: Sequence[Witness], at: float, scrape_interval: float) -> Samples | None:
+        """Given quantities and when the effects began, return the minutes before; None if Prometheus answers not."""
+        return self._if_answered(lambda: samples.look_back(self._prometheus, wanted, at, scrape_interval))
 
-    def since(
-        self,
-        rule: FrozenRule,
-        labels: Mapping[str, str],
-        baseline: Mapping[str, Any],
-        now: float,
-        scrape_interval: float,
-    ) -> Samples | None:
-        """Given the baseline and the present on Prometheus's clock, return what came since the effects began."""
-        own, span = baseline.get("labels", labels), (float(baseline["at"]), now)
-        return self._if_answered(lambda: samples.look_on(self._prometheus, rule, own, span, scrape_interval))
+    def since(self, wanted: Sequence[Witness], span: tuple[float, float], scrape_interval: float) -> Samples | None:
+        """Given quantities and a span on Prometheus's clock, return it of each; None if Prometheus answers not."""
+        return self._if_answered(lambda: samples.look_on(self._prometheus, wanted, span, scrape_interval))
 
     def still_sick(
         self, rule: FrozenRule, verify: Verify, baseline: Mapping[str, Any], end: float, now: float
@@ -245,6 +232,16 @@ class Evidence:
         """Return the alerts Alertmanager lists as active for our receiver. Raise SourceUnavailable if none answers."""
         return self._counted(lambda: self._alertmanagers.active(receiver))
 
+    def suppressed(self, alert: Alert) -> bool:
+        """Say whether an alert is silenced or inhibited, asked just now of all with its name. Raise SourceUnavailable.
+
+        One answer serves many alerts: for those who look through thousands.
+        """
+        asked = self._counted(
+            lambda: self._suppression.of(alert.labels, alert.fingerprint, self._clock.now() - ANSWER_AGE, False)
+        )
+        return bool(asked[0].silenced_by or asked[0].inhibited_by)
+
     def _read_rules(self) -> Rules:
         return read_rules(self._prometheus.rule_groups(), self._prometheus.external_labels())
 
@@ -256,25 +253,6 @@ class Evidence:
         count = count + 1 if second - since <= 1 else 1
         self._asked[rule.name] = (since if second - since <= 1 else second, count)
         return count <= ASKED_ONE_BY_ONE
-
-    def _suppressed_now(
-        self, labels: Mapping[str, str], fingerprint: str, fresh_after: float, one_by_one: bool
-    ) -> tuple[Suppressed, float]:
-        name = labels.get("alertname", "")
-        asked_at = self._clock.now()
-        if one_by_one and self._suppressed.peek(name, fresh_after) is None:
-            known = self._alertmanagers.suppressed_one(labels).of(labels, fingerprint)
-            if known is not None:
-                return known, asked_at
-            known = Suppressed()
-        else:
-            answer = self._suppressed.get(name, fresh_after, lambda: self._alertmanagers.suppressed_all(name))
-            known = answer.value.of(labels, fingerprint) or Suppressed()
-            asked_at = answer.asked_at
-        # an Alertmanager that does not have the alert (after its own restart) still has its silences
-        silences = self._silences.get("silences", fresh_after, self._alertmanagers.silences)
-        covering = tuple(silence.id for silence in silences.value if silence.covers(labels))
-        return known | Suppressed(covering), min(asked_at, silences.asked_at)
 
     def _if_answered(self, ask: Callable[[], T]) -> T | None:
         try:

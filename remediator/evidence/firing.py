@@ -11,7 +11,7 @@ from remediator.evidence.declared import concerns
 from remediator.evidence.prometheus import Prometheus
 from remediator.evidence.rules import FrozenRule, Rules
 from remediator.evidence.shared import Answered, Shared
-from remediator.judge import alert_keys, input_texts, left_out_of, narrowed_text, still_firing
+from remediator.judge import alert_keys, left_out_of, narrowed_text, older_texts, still_firing
 from remediator.judge.flow import drop, narrow_selector
 from remediator.judge.printer import show
 from remediator.judge.tree import Selector
@@ -142,22 +142,21 @@ class Firing:
         return alert_keys(labels, left_out, self._rules().external_labels)
 
     def _from_before_the_start(self, rule: FrozenRule, labels: Mapping[str, str], fresh_after: float) -> bool:
-        """Say whether a series behind the alert has no sample since Prometheus started: those live on for minutes."""
+        """Say whether the alert's own answer depends on samples of before Prometheus's start: they live on for minutes.
+
+        What ended before and is not read for the alert's own labels holds nothing back.
+        """
         started = self._started.get("started", 0.0, lambda: (self._prometheus.started(),)).value[0]
         if started is None or (rule.key, started) in self._caught_up:
             return False
-        every = [f"count({older})" for older in self._older(rule, {}, started)]
+        every = [f"count({older})" for older in older_texts(rule.text, rule.recorded, {}, started)]
         # one answer for all alerts of the rule; only if something is old each asks for its own
         old = self._old.get((rule.key, started), fresh_after, lambda: bool(every and self._any(" or ".join(every))))
         if not old.value:
             # nothing can become older than the start again
             self._caught_up.add((rule.key, started))
             return False
-        return any(self._any(older) for older in self._older(rule, self.own(labels), started))
-
-    def _older(self, rule: FrozenRule, labels: Mapping[str, str], started: float) -> list[str]:
-        texts = input_texts(rule.text, rule.recorded, labels)
-        return [f"timestamp({text}) < {started:.3f}" for text in texts]
+        return any(map(self._any, older_texts(rule.text, rule.recorded, self.own(labels), started)))
 
     def _any(self, query: str) -> bool:
         return bool(self._prometheus.query(query))

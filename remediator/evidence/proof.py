@@ -41,7 +41,8 @@ class Health:
     why: str
     detail: Json
     bad: Mapping[str, float] = field(default_factory=dict)
-    """While the rule's own condition holds: its compared quantities that are bad, by query, from fresh samples."""
+    """While the condition holds, or `healthy:` returns nothing: the compared quantities that are bad, by query, from
+    fresh samples."""
 
     def to_json(self) -> Json:
         """Return what is kept as evidence."""

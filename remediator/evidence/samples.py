@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from remediator.evidence.prometheus import Prometheus
-from remediator.evidence.rules import FrozenRule
-from remediator.judge import Before, Refusal, Witness, before, prepare, witnesses
+from remediator.evidence.rules import FrozenRule, recorded_from_json
+from remediator.judge import (
+    Before,
+    ExpressionCase,
+    Refusal,
+    Witness,
+    before,
+    declared_witnesses,
+    prepare,
+    prepare_expression,
+    witnesses,
+)
 from remediator.judge.questions import holds
-from remediator.model import Json
+from remediator.model import Json, Verify
 
 MOST_POINTS = 120
 MOST_SERIES = 3
@@ -22,7 +32,7 @@ SHORTEST, LONGEST, SCRAPES = 120.0, 600.0, 40
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One span of each quantity, with what it was like before, by query; nothing where the rule cannot be judged."""
+    """One span of each quantity, with what it was like before, by query; nothing of what cannot be judged."""
 
     series: tuple[Json, ...]
     before: Mapping[str, Before]
@@ -32,39 +42,42 @@ class Samples:
         return {"effects": list(effects), "series": list(self.series)}
 
 
-def look_back(
-    prometheus: Prometheus, rule: FrozenRule, labels: Mapping[str, str], at: float, scrape_interval: float
-) -> Samples:
-    """Given the alert's own labels and when the effects began, return the minutes before. Raise SourceUnavailable."""
+def quantities(
+    rule: FrozenRule, verify: Verify | None, baseline: Mapping[str, Any], labels: Mapping[str, str]
+) -> tuple[Witness, ...]:
+    """Given what is to be proven, the baseline and the alert's labels, return what is measured of it.
+
+    Of what `healthy:` declares, if that compares something; else of the rule; nothing where that cannot be judged.
+    """
+    own: Mapping[str, str] = baseline.get("labels", labels)
+    here = {"instance": own["instance"]} if "instance" in own else {}
+    if verify is not None and verify.healthy is not None:
+        stored = baseline.get("healthy") or {"recorded": {}}
+        declared = prepare_expression(verify.healthy, recorded_from_json(stored["recorded"]))
+        if isinstance(declared, ExpressionCase) and (found := declared_witnesses(declared, here)):
+            return found[:MOST_SERIES]
+    case = prepare(rule.text, rule.recorded)
+    if isinstance(case, Refusal):
+        return ()
+    # what stands in for a rule knows of the alert only where it is
+    return witnesses(case, here if rule.declared else own)[:MOST_SERIES]
+
+
+def look_back(prometheus: Prometheus, wanted: Sequence[Witness], at: float, scrape_interval: float) -> Samples:
+    """Given quantities and when the effects began, return the minutes before. Raise SourceUnavailable."""
     span = min(max(SHORTEST, SCRAPES * scrape_interval), LONGEST)
     # counted back from the effects, so that the last value before them is among the points
-    return _take(prometheus, rule, labels, (at - span, at), scrape_interval)
+    return look_on(prometheus, wanted, (at - span, at), scrape_interval)
 
 
 def look_on(
-    prometheus: Prometheus, rule: FrozenRule, labels: Mapping[str, str], span: tuple[float, float], interval: float
+    prometheus: Prometheus, wanted: Sequence[Witness], span: tuple[float, float], scrape_interval: float
 ) -> Samples:
-    """Given the alert's own labels and a span after the effects began, return it. Raise SourceUnavailable."""
-    return _take(prometheus, rule, labels, span, interval)
-
-
-def _take(
-    prometheus: Prometheus,
-    rule: FrozenRule,
-    labels: Mapping[str, str],
-    span: tuple[float, float],
-    interval: float,
-) -> Samples:
-    case = prepare(rule.text, rule.recorded)
-    if isinstance(case, Refusal):
-        return Samples((), {})
-    if rule.declared:
-        # what stands in for a rule knows of the alert only where it is
-        labels = {"instance": labels["instance"]} if "instance" in labels else {}
+    """Given quantities and a span, return it of each. Raise SourceUnavailable."""
     series: list[Json] = []
     known: dict[str, Before] = {}
-    for witness in witnesses(case, labels)[:MOST_SERIES]:
-        points = _points(prometheus, witness, span, interval)
+    for witness in wanted:
+        points = _points(prometheus, witness, span, scrape_interval)
         was = before(witness, points)
         if was is not None:
             known[witness.query] = was
@@ -84,8 +97,7 @@ def _points(
         if not holds(course.labels, witness.flow):
             continue
         for at, value in course.points:
-            pick = min if witness.worse < 0 else max
-            found[at] = pick(found.get(at, value), value)
+            found[at] = witness.pick((found.get(at, value), value))
     return sorted(found.items())
 
 

@@ -19,6 +19,7 @@ MEASURED = frozenset(
         "beyond_limit",
         "bytes_before",
         "bytes_planned",
+        "checked",
         "files_before",
         "left_out",
         "refused",

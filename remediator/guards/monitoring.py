@@ -11,14 +11,22 @@ ASK_AGAIN = 5.0
 
 def check(frozen: Frozen, facts: Facts, _history: History, now: float) -> GuardAnswer:
     """Allow only where nothing is known against the monitoring; held for too long, deny."""
-    found = facts.monitoring
+    told = known_against(facts.monitoring)
+    if told is None:
+        return GuardAnswer(name, Answer.ALLOW, Reason.ALLOWED)
+    reason, detail, wait = told
+    return _hold(frozen, facts, now, reason, detail, wait)
+
+
+def known_against(found: Monitoring) -> tuple[Reason, Json, float] | None:
+    """Return why the monitoring is not to be trusted, with what was found, and in how many seconds to ask again.
+
+    None where nothing is known against it.
+    """
     told = _fresh(found) or _gap(found) or _burst(found)
     if told is not None:
-        detail, wait = told
-        return _hold(frozen, facts, now, Reason.MONITORING_BROKEN, detail, wait)
-    if found.blind:
-        return _hold(frozen, facts, now, Reason.BLIND, {"sources": ["prometheus"]}, ASK_AGAIN)
-    return GuardAnswer(name, Answer.ALLOW, Reason.ALLOWED)
+        return Reason.MONITORING_BROKEN, *told
+    return (Reason.BLIND, {"sources": ["prometheus"]}, ASK_AGAIN) if found.blind else None
 
 
 def _fresh(found: Monitoring) -> tuple[Json, float] | None:

@@ -7,7 +7,7 @@ time or the network.
 """
 
 from remediator.judge.alike import alert_keys, left_out_of, same_alert_key, still_firing
-from remediator.judge.baseline import Baseline, input_texts, take_baseline
+from remediator.judge.baseline import Baseline, take_baseline
 from remediator.judge.case import Case, ExpressionCase, Proof
 from remediator.judge.declared import prepare_expression
 from remediator.judge.findings import Judgement, Reading, Why
@@ -15,10 +15,11 @@ from remediator.judge.fresh import enough_samples
 from remediator.judge.judge import judge, judge_expression
 from remediator.judge.narrowed import narrowed_text, recorded_names
 from remediator.judge.noise import Before, before
+from remediator.judge.older import older_texts
 from remediator.judge.refusal import Refusal, RefusalReason
 from remediator.judge.shape import prepare
 from remediator.judge.tree import Ask, Element, RuleText, Vector
-from remediator.judge.witness import Witness, witnesses
+from remediator.judge.witness import Witness, declared_witnesses, witnesses
 
 __all__ = [
     "Ask",
@@ -38,12 +39,13 @@ __all__ = [
     "Witness",
     "alert_keys",
     "before",
+    "declared_witnesses",
     "enough_samples",
-    "input_texts",
     "judge",
     "judge_expression",
     "left_out_of",
     "narrowed_text",
+    "older_texts",
     "prepare",
     "prepare_expression",
     "recorded_names",

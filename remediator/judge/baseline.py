@@ -8,7 +8,7 @@ from typing import Any
 
 from remediator.judge.case import Case, ExpressionCase, leaves
 from remediator.judge.flow import Labels, drop
-from remediator.judge.inputs import Input, Recorded, inputs_of
+from remediator.judge.inputs import Input, Recorded, inputs_of, stricter
 from remediator.judge.parse import Unreadable, parse
 from remediator.judge.shape import prepare
 from remediator.judge.tree import Ask, RuleText
@@ -70,9 +70,7 @@ def inputs_for(case: Case | ExpressionCase, labels: Labels) -> tuple[Input, ...]
     found: dict[str, Input] = {}
     for leaf in leaves(case.formula):
         for new in inputs_of(leaf.node, leaf.flow(held), case.recorded):
-            old = found.get(new.text)
-            if old is None or old.presence:
-                found[new.text] = new
+            found[new.text] = stricter(found.get(new.text, new), new)
     return tuple(found.values())
 
 
@@ -82,16 +80,16 @@ def key_of(labels: Labels, wanted: Input) -> Key:
     return frozenset((target if wanted.presence and target else labels).items())
 
 
-def input_texts(rule: RuleText, recorded: Recorded, labels: Labels) -> tuple[str, ...]:
-    """Given a rule and an alert's labels, return its inputs as PromQL; nothing if it cannot be read.
+def inputs_for_text(rule: RuleText, recorded: Recorded, labels: Labels) -> tuple[Input, ...]:
+    """Given a rule and an alert's labels, return its inputs; nothing if it cannot be read.
 
     Where it cannot be judged, what is behind its recorded inputs is left out.
     """
     case = prepare(rule, recorded)
     if isinstance(case, Case):
-        return tuple(wanted.text for wanted in inputs_for(case, labels))
+        return inputs_for(case, labels)
     try:
         node = parse(rule.expr)
     except Unreadable:
         return ()
-    return tuple(wanted.text for wanted in inputs_of(node, drop(labels, ("alertname", *rule.labels)), {}))
+    return inputs_of(node, drop(labels, ("alertname", *rule.labels)), {})

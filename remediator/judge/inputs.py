@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from remediator.judge.flow import Labels, drop, flows, narrow_selector
-from remediator.judge.parse import parse
+from remediator.judge.parse import is_label_name, parse
 from remediator.judge.printer import show
 from remediator.judge.tree import (
     Aggregate,
@@ -35,6 +35,9 @@ class Input:
     """Only whether it is there matters (it stands below `group`), so one series of each target is enough."""
     lag_ms: int = 0
     """How late its samples may be seen in the result: one evaluation of every recorded rule between."""
+    present_by: tuple[str, ...] | None = None
+    """The labels of the `group by` right above it: whatever one series of such a group says, it is there by another one
+    too. None where its values count, or what is above them is not so simple."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class _Place:
     labels: Labels
     presence: bool = False
     lag_ms: int = 0
+    present_by: tuple[str, ...] | None = None
 
 
 def inputs_of(node: Node, labels: Labels, recorded: Recorded) -> tuple[Input, ...]:
@@ -52,8 +56,18 @@ def inputs_of(node: Node, labels: Labels, recorded: Recorded) -> tuple[Input, ..
     for new in _inputs(node, _Place(labels), recorded):
         old = found.get(new.text, new)
         # of two places the stricter one counts
-        found[new.text] = replace(new, presence=old.presence and new.presence, lag_ms=max(old.lag_ms, new.lag_ms))
+        found[new.text] = stricter(old, new)
     return tuple(found.values())
+
+
+def stricter(one: Input, other: Input) -> Input:
+    """Given the same input at two places, return it as it must be fresh for both."""
+    return replace(
+        other,
+        presence=one.presence and other.presence,
+        lag_ms=max(one.lag_ms, other.lag_ms),
+        present_by=one.present_by if one.present_by == other.present_by else None,
+    )
 
 
 def _inputs(node: Node, place: _Place, recorded: Recorded) -> Iterator[Input]:
@@ -65,12 +79,21 @@ def _inputs(node: Node, place: _Place, recorded: Recorded) -> Iterator[Input]:
         return
     presence = place.presence or (isinstance(node, Aggregate) and node.op == "group")
     for child, labels in flows(node, place.labels):
-        yield from _inputs(child, _Place(labels, presence, place.lag_ms), recorded)
+        yield from _inputs(child, _Place(labels, presence, place.lag_ms, _present_by(node)), recorded)
+
+
+def _present_by(node: Node) -> tuple[str, ...] | None:
+    """Return by which labels it matters only that there is a series right below, or None where more matters."""
+    if not (isinstance(node, Aggregate) and node.op == "group" and node.by and isinstance(node.inner, Selector)):
+        return None
+    return node.labels if all(map(is_label_name, node.labels)) else None
 
 
 def _input(selector: Selector, place: _Place, recorded: Recorded) -> Input:
     narrowed = narrow_selector(Selector(selector.name, selector.matchers), place.labels)
-    return Input(show(narrowed), selector.name, selector.name in recorded, place.presence, place.lag_ms)
+    return Input(
+        show(narrowed), selector.name, selector.name in recorded, place.presence, place.lag_ms, place.present_by
+    )
 
 
 def _rules_behind(selector: Selector, labels: Labels, recorded: Recorded) -> Iterator[tuple[RuleText, dict[str, str]]]:

@@ -17,7 +17,7 @@ from remediator.judge.logic import Truth
 from remediator.judge.questions import Questions
 from remediator.judge.samples import Samples
 from remediator.judge.tree import Ask
-from remediator.judge.witness import witnesses
+from remediator.judge.witness import declared_witnesses, witnesses
 
 
 def judge(
@@ -48,7 +48,9 @@ def judge_expression(
     """
     court = _court(case, baseline, (end, now), ask, samples)
     try:
-        return _judgement(court, court.expression(case, labels))
+        finding = court.expression(case, labels)
+        bad = court.bad(declared_witnesses(case, labels)) if finding.truth is Truth.FALSE else {}
+        return replace(_judgement(court, finding), bad=bad)
     except SourceUnavailable as error:
         return _judgement(court, court.unavailable(error))
 

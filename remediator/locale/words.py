@@ -7,11 +7,14 @@ from typing import Any
 
 from remediator.locale import Catalog
 from selfheal.common.clock import to_rfc3339
+from selfheal.common.durations import format_duration
 
 HEARTBEAT = "none"
 """The severity of an alert that always fires to show that the way is open: it says that nothing is wrong."""
 _TIMES = frozenset({"until", "asked_at"})
 """Keys of a guard's detail that hold seconds since the epoch."""
+_GOES_ON = frozenset({"pending", "held", "running", "undoing", "verifying"})
+"""States that an earlier look, whose verdict is kept, has no say in any more."""
 _COMMON = frozenset({"alertname", "instance", "job", "severity"})
 """Labels that do not tell two alerts of one rule and instance apart, or are shown beside it."""
 
@@ -35,9 +38,9 @@ def fate(catalog: Catalog, alert: Mapping[str, Any]) -> str:
 def why(catalog: Catalog, run: Mapping[str, Any]) -> str:
     """Given a remediation of the API, return what its state rests on; nothing while all goes its way."""
     reason = run.get("reason")
-    return word(catalog, "verdict", run.get("verdict")) or (
-        "" if reason == "allowed" else word(catalog, "reason", reason)
-    )
+    # what goes on after a person settled it still has the verdict of the look before
+    judged = "" if run.get("state") in _GOES_ON else word(catalog, "verdict", run.get("verdict"))
+    return judged or ("" if reason == "allowed" else word(catalog, "reason", reason))
 
 
 def details(catalog: Catalog, found: Mapping[str, Any] | None) -> str:
@@ -174,8 +177,37 @@ def item(catalog: Catalog, thing: Mapping[str, Any]) -> str:
             return catalog.say("item.process", pid=thing.get("pid", "?"), group=thing.get("group", "?"))
         case "file":
             return catalog.say("item.file", path=thing.get("path", "?"))
+        case "command" if "command" in thing:
+            return catalog.say("item.named_command", command=thing["command"])
         case "command":
             return catalog.say("item.command", service=thing.get("service", "?"), verb=thing.get("verb", "?"))
+        case "memory":
+            name = thing.get("unit") or thing.get("name", "?")
+            return catalog.say("item.memory", bytes=thing.get("bytes", "?"), name=name)
+        case "request":
+            place = str(thing.get("url", "?")).partition("?")[0]
+            return catalog.say("item.request", method=thing.get("method", "?"), url=place)
+        case "ansible" if "host" in thing:
+            return catalog.say("item.ansible_host", playbook=thing.get("playbook", "?"), host=thing["host"])
+        case "ansible":
+            return catalog.say("item.ansible", playbook=thing.get("playbook", "?"))
+        case "silence" if "seconds" in thing:
+            return catalog.say("item.silence", span=format_duration(thing["seconds"]))
+        case "silence":
+            return catalog.say("item.silence_ended", id=thing.get("id", "?"))
+        case "mark":
+            return catalog.say("item.mark", text=thing.get("text", "?"))
+        case "blob":
+            change = "removed" if thing.get("change") == "remove" else "kept"
+            return catalog.say(f"item.blob_{change}", path=thing.get("path", "?"))
+        case "reference" if thing.get("object") is None:
+            return catalog.say("item.reference_gone", name=thing.get("name", "?"))
+        case "reference":
+            return catalog.say("item.reference", name=thing.get("name", "?"), object=str(thing["object"])[:12])
+        case "container":
+            return catalog.say("item.container", container=thing.get("container", "?"), verb=thing.get("verb", "?"))
+        case "program":
+            return catalog.say("item.program", program=thing.get("program", "?"), verb=thing.get("verb", "?"))
         case other:
             return str(other)
 

@@ -1,7 +1,9 @@
 """Frozen values, states, reasons, moves and contracts; no I/O. Everything in the remediator may import it."""
 
+from remediator.model.alert import Alert, Target
 from remediator.model.breaker import ALL_PLAYBOOKS, BREAKER_MOVES, Breaker, BreakerLimits, BreakerState
 from remediator.model.contracts import (
+    About,
     Action,
     Argument,
     ArgumentType,
@@ -9,10 +11,18 @@ from remediator.model.contracts import (
     Dispatch,
     Reached,
     Reversible,
+    Silencer,
+    about_of,
     nothing_happens,
 )
+from remediator.model.facts import Facts, Group, Live, OpenWindow, Pause, Scope, Window
+from remediator.model.frozen import Frozen, FrozenStep
+from remediator.model.history import GuardAnswer, History, RateUse, Touched
 from remediator.model.identity import fingerprint, identified
 from remediator.model.monitoring import Monitoring, MonitoringLimits
+from remediator.model.plan import IN_DOUBT, Json, Outcome, Plan
+from remediator.model.playbook import BlastRadius, Diagnosis, Limits, Matcher, Playbook, Rate, Step, Trigger, Verify
+from remediator.model.rows import Approval, Event, Occurrence, Remediation, StepRow, Try
 from remediator.model.states import (
     ENDS,
     LIVE,
@@ -28,50 +38,17 @@ from remediator.model.states import (
     StepState,
     Verdict,
 )
-from remediator.model.values import (
-    Alert,
-    Approval,
-    BlastRadius,
-    Diagnosis,
-    Event,
-    Facts,
-    Frozen,
-    FrozenStep,
-    Group,
-    GuardAnswer,
-    History,
-    Json,
-    Limits,
-    Live,
-    Matcher,
-    Occurrence,
-    OpenWindow,
-    Outcome,
-    Pause,
-    Plan,
-    Playbook,
-    Rate,
-    RateUse,
-    Remediation,
-    Scope,
-    Step,
-    StepRow,
-    Target,
-    Touched,
-    Trigger,
-    Try,
-    Verify,
-    Window,
-)
 
 __all__ = [
     "ALL_PLAYBOOKS",
     "BREAKER_MOVES",
     "ENDS",
+    "IN_DOUBT",
     "LIVE",
     "LOCKED",
     "MOVES",
     "PASSING",
+    "About",
     "Action",
     "Alert",
     "Answer",
@@ -114,6 +91,7 @@ __all__ = [
     "Remediation",
     "Reversible",
     "Scope",
+    "Silencer",
     "State",
     "Step",
     "StepRow",
@@ -125,6 +103,7 @@ __all__ = [
     "Verdict",
     "Verify",
     "Window",
+    "about_of",
     "fingerprint",
     "identified",
     "nothing_happens",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from remediator.model.frozen import Frozen
+from remediator.model.plan import Json, Outcome, Plan
 from remediator.model.states import Effect
-from remediator.model.values import Json, Outcome, Plan
 
 
 class ArgumentType(StrEnum):
@@ -27,6 +28,14 @@ class ArgumentType(StrEnum):
     COMMAND = "command"  # a command with run: that the policy names; templates allowed, it is a lookup
     PARAMETERS = "parameters"  # values for that command, by name; templates allowed in texts
     URL = "url"  # an address that the policy lists; no template
+    BODY = "body"  # text, or a mapping or list that is sent as JSON; templates in texts, which become texts of it
+    STATUSES = "statuses"  # a list of HTTP's status codes; no template
+    PLAY = "play"  # a playbook of Ansible that the policy names; templates allowed, it is a lookup
+    TEMPLATE = "template"  # a template of units that the policy scales; templates of ours allowed, it is a lookup
+    INTEGER = "integer"  # a whole number, below 0 too; no template
+    WORK_TREE = "work_tree"  # a work tree of git that the policy lists, by path or name; templates allowed: a lookup
+    CONTAINER = "container"  # a container that the policy lists; templates allowed, it is a lookup
+    PROGRAM = "program"  # a program of supervisord that the policy lists; templates allowed, it is a lookup
     EXPRESSION = "expression"  # PromQL; templates allowed in quoted matcher values
 
 
@@ -54,6 +63,28 @@ class Context:
     """Where notify.log writes."""
     prometheus: Callable[[str], Sequence[tuple[Mapping[str, str], float]]] | None = None
     """Asks the configured Prometheus one expression; None where there is none to ask."""
+    alert: Mapping[str, Any] = field(default_factory=dict)
+    """As it was frozen, never as it was last delivered: labels, annotations, starts_at, fingerprint."""
+    remediation: int = 0
+    """Its number; 0 where nothing is stored, as when a person only tries a playbook out."""
+    silences: Silencer | None = None
+    """The door to the configured Alertmanagers; None where there are none."""
+
+
+class Silencer(Protocol):
+    """Makes and ends silences in the configured Alertmanagers, each known again by its mark."""
+
+    def matchers(self, alert: Mapping[str, Any]) -> tuple[Json, ...]:
+        """Given an alert, return what fits it and no other; empty where its labels cannot say that."""
+        ...
+
+    def create(self, policy: Any, wanted: Mapping[str, Any]) -> Json:
+        """Given matchers, seconds, comment and mark, return the silence's id and end; one that is there is kept."""
+        ...
+
+    def expire(self, policy: Any, mark: str) -> tuple[str, ...]:
+        """Given a mark, end the silence that bears it; return the ids of those that were in force."""
+        ...
 
 
 class Action(Protocol):
@@ -86,22 +117,47 @@ class Reversible(Action, Protocol):
         ...
 
 
-class Dispatch(Protocol):
-    """Where an action runs: here, or later on another host's agent."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """What something is done for: the alert as its remediation was frozen with it, and that one's number."""
 
-    def plan(self, host: str, action: str, arguments: Mapping[str, Any], timeout: float) -> Plan:
+    alert: Mapping[str, Any] = field(default_factory=dict)
+    remediation: int = 0
+
+
+def about_of(frozen: Frozen, remediation: int) -> About:
+    """Given what is frozen and the remediation's number, return what its actions and probes may know of the alert."""
+    alert = {
+        "labels": dict(frozen.labels),
+        "annotations": dict(frozen.annotations),
+        "starts_at": frozen.starts_at,
+        "fingerprint": frozen.fingerprint,
+    }
+    return About(alert, remediation)
+
+
+class Dispatch(Protocol):
+    """Where an action runs: here, or later on another host's agent. Without `about` it is for no alert."""
+
+    def plan(
+        self, host: str, action: str, arguments: Mapping[str, Any], timeout: float, *, about: About | None = None
+    ) -> Plan:
         """Return what the action would do on `host`."""
         ...
 
-    def run(self, host: str, action: str, plan: Plan, timeout: float) -> Outcome:
+    def run(self, host: str, action: str, plan: Plan, timeout: float, *, about: About | None = None) -> Outcome:
         """Do it on `host`."""
         ...
 
-    def undo(self, host: str, action: str, plan: Plan, outcome: Outcome, timeout: float) -> Outcome:
+    def undo(
+        self, host: str, action: str, plan: Plan, outcome: Outcome, timeout: float, *, about: About | None = None
+    ) -> Outcome:
         """Take it back on `host`."""
         ...
 
-    def probe(self, host: str, name: str, arguments: Mapping[str, Any], timeout: float) -> Json:
+    def probe(
+        self, host: str, name: str, arguments: Mapping[str, Any], timeout: float, *, about: About | None = None
+    ) -> Json:
         """Return what a probe sees on `host`; it only reads."""
         ...
 

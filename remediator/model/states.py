@@ -121,6 +121,7 @@ class Reason(StrEnum):
     APPROVAL_EXPIRED = "approval_expired"  # nobody answered, or nothing could begin, while the request was valid
     APPROVAL_REFUSED = "approval_refused"  # a person said no
     PLAYBOOK_CHANGED = "playbook_changed"  # not what approval was asked for, or it may not go so far any more
+    DEMOTED = "demoted"  # what it did was worse, or did not help, so it may not go so far any more
     NOT_OUR_HOST = "not_our_host"  # the alert's instance maps to no configured host, or to several
     UNKNOWN_TO_PROMETHEUS = "unknown_to_prometheus"  # Prometheus never had this alert
     LABELS_DIFFER = "labels_differ"  # the alert is active there, with other labels
@@ -192,6 +193,10 @@ PASSING = frozenset(
         Reason.NOTHING_TO_DO,
         # whoever comes to look an hour later must find a request, not one that ended unseen
         Reason.APPROVAL_EXPIRED,
+        # of two Prometheis the other one may have been the first to see it
+        Reason.UNKNOWN_TO_PROMETHEUS,
+        # one rung lower it may still ask a person, or record what it would have done
+        Reason.DEMOTED,
     }
 )
 """Reasons of a skip after which an occurrence that is still open is decided again."""

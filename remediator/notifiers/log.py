@@ -36,6 +36,11 @@ OTHER = {
     "refused": "effect refused",
     "approval": "approval",
     "manual": "remediation asked for by a person",
+    "promotion_proposed": "playbook has earned the next mode: selfheal trust promote confirms it",
+    "promotion_withdrawn": "playbook has not earned the next mode any more",
+    "promoted": "playbook promoted",
+    "demoted": "playbook demoted",
+    "trust_restarted": "playbook changed: what it had earned counts no more",
 }
 HANDED_OVER = "handed_over"
 LOUD = frozenset({"unknown", "ineffective", "failed"})
@@ -47,6 +52,9 @@ def tell(event: Event, remediation: Remediation | None) -> None:
     new = event.new or ""
     message = MESSAGES.get(new, "remediation moved") if event.kind == "moved" else OTHER.get(event.kind, "event")
     level = logging.WARNING if event.kind == "moved" and new in LOUD else logging.INFO
+    if event.kind == "demoted":
+        # counted as selfheal_trust_demotions_total
+        level = logging.WARNING
     if event.kind == "fate" and new == HANDED_OVER:
         # counted as a decision, like every fate
         message, level = "alert handed over to people", logging.ERROR

@@ -32,8 +32,19 @@ def _texts(kind: ArgumentType | None, value: Any) -> list[str]:
     """Return the texts of an argument in which templates may stand."""
     if kind is ArgumentType.PARAMETERS and isinstance(value, dict):
         return [text for text in value.values() if isinstance(text, str)]
+    if kind is ArgumentType.BODY:
+        return list(_leaves(value))
     templated = kind in TEMPLATED or kind is ArgumentType.EXPRESSION
     return [value] if templated and isinstance(value, str) else []
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Yield every text of a body, the names of its mappings aside."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(each)
 
 
 def render_arguments(action: Action, arguments: Mapping[str, Any], alert: Alert, at: str) -> dict[str, Any]:
@@ -55,6 +66,12 @@ def _rendered(kind: ArgumentType, value: Any, alert: Alert) -> Any:
     if not _texts(kind, value):
         return value
     fill: Callable[[str, Alert], str] = render_expression if kind is ArgumentType.EXPRESSION else render
+    return _filled(value, lambda text: fill(text, alert))
+
+
+def _filled(value: Any, fill: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
-        return {name: fill(text, alert) if isinstance(text, str) else text for name, text in value.items()}
-    return fill(value, alert)
+        return {name: _filled(each, fill) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, fill) for each in value]
+    return fill(value) if isinstance(value, str) else value

@@ -21,11 +21,14 @@ from remediator.model import (
     Target,
     Verify,
 )
+from remediator.model.trust import is_below, lowest
 from remediator.playbooks.arguments import render_arguments
 from remediator.playbooks.diagnoses import rendered
 from remediator.playbooks.templates import Reference, TemplateRefused, render, render_expression, value_of
 
-_CLIMB = (Mode.OBSERVE, Mode.APPROVE, Mode.AUTO)
+MOST_ANNOTATIONS = 32
+LONGEST_ANNOTATION = 2_048
+"""Characters of each annotation that are frozen: they are for commands to read, not to store a document in."""
 _LONGEST_SEARCHED = 4096
 """Characters of a label that a regular expression is tried on; a longer one fits no playbook."""
 
@@ -84,7 +87,7 @@ def freeze(playbook: Playbook, alert: Alert, site: Site) -> Frozen:
     return Frozen(
         playbook=playbook.name,
         digest=playbook.digest,
-        mode=_mode(playbook, site),
+        mode=lowest(playbook.mode, site.highest_mode),
         target=target,
         lock_key=f"host/{target.host}" if playbook.limits.lock == "host" else f"target/{target}",
         labels=dict(alert.labels),
@@ -98,18 +101,18 @@ def freeze(playbook: Playbook, alert: Alert, site: Site) -> Frozen:
         otherwise=playbook.otherwise,
         when=_expression("when", playbook.when, alert),
         diagnose=rendered(playbook, alert) if playbook.diagnose else (),
+        annotations=_kept(alert.annotations),
     )
+
+
+def _kept(annotations: Mapping[str, str]) -> dict[str, str]:
+    first = sorted(annotations.items())[:MOST_ANNOTATIONS]
+    return {name: text if len(text) <= LONGEST_ANNOTATION else text[:LONGEST_ANNOTATION] + "…" for name, text in first}
 
 
 def withdrawn(playbook: Playbook | None, frozen: Frozen, site: Site) -> bool:
     """Say whether the playbook in force (None: it is gone) may not go as far as what was frozen of it once."""
-    if playbook is None:
-        return True
-    return _CLIMB.index(_mode(playbook, site)) < _CLIMB.index(frozen.mode)
-
-
-def _mode(playbook: Playbook, site: Site) -> Mode:
-    return min(playbook.mode, site.highest_mode, key=_CLIMB.index)
+    return playbook is None or is_below(lowest(playbook.mode, site.highest_mode), frozen.mode)
 
 
 def _target(playbook: Playbook, alert: Alert, site: Site) -> Target:

@@ -13,9 +13,14 @@ from pathlib import Path
 
 from remediator.errors import Refused
 from remediator.policy.addresses import Address, is_loopback, read_address
+from remediator.policy.journal import Journal
+from remediator.policy.managed import Containers, Supervisor
+from remediator.policy.memory import Memory
 from remediator.policy.owned import LARGEST_FILE, read_own
 from remediator.policy.protected import overlap
 from remediator.policy.refusals import Door, Heard, Refusal, nobody_hears
+from remediator.policy.scale import Scale
+from remediator.policy.silences import Silences
 from remediator.policy.units import is_never, name_problem
 from remediator.policy.values import (
     DEFAULT_TIMEOUT,
@@ -29,6 +34,7 @@ from remediator.policy.values import (
     Unit,
     Url,
 )
+from remediator.policy.work_trees import WorkTree
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.processes import Grouping, Process, boot_id
 
@@ -68,7 +74,14 @@ class Policy:
     named: tuple[NamedCommand, ...] = ()
     ansible: tuple[Ansible, ...] = ()
     units: tuple[Unit, ...] = ()
+    scale: tuple[Scale, ...] = ()
     urls: tuple[Url, ...] = ()
+    silences: Silences = field(default_factory=Silences)
+    memory: Memory = field(default_factory=Memory)
+    journal: Journal | None = None
+    work_trees: tuple[WorkTree, ...] = ()
+    containers: Containers = field(default_factory=Containers)
+    supervisor: Supervisor = field(default_factory=Supervisor)
     users: frozenset[int] | None = None
     """Narrows `process_groups` to processes of these uids; None narrows nothing, an empty set leaves nothing."""
     identities: Path | None = None
@@ -78,6 +91,7 @@ class Policy:
     programs: Programs = field(default_factory=Programs)
     grouping: Grouping = field(default_factory=Grouping)
     procfs: Path = Path("/proc")
+    sysfs: Path = Path("/sys")
     source: str = ""
     problem: Problem | None = None
     heard: Heard = field(default=nobody_hears, compare=False, repr=False)
@@ -168,6 +182,18 @@ class Policy:
         if method is not None and method not in SAFE_METHODS and self._is_monitoring(address):
             raise self.refused(Door.HTTP, f"{place} belongs to the monitoring itself; it may only be asked")
         return address
+
+    def may_silence(self, seconds: float) -> str | None:
+        """Given how long a silence is to last, return why none may be made, or None."""
+        return str(self.problem) if self.problem is not None else self.silences.refusal(seconds, self.source)
+
+    def authorization_file(self, address: Address, method: str) -> Path | None:
+        """Given a permitted address and method, return the file with the header that belongs there, or None.
+
+        Where several entries permit it, the one with the longest path says it.
+        """
+        found = [entry for entry in self.urls if method in entry.methods and entry.address.covers(address)]
+        return max(found, key=lambda entry: len(entry.address.path)).authorization_file if found else None
 
     def _is_monitoring(self, address: Address) -> bool:
         return address.scheme != "tcp" and place_of(address.host, address.port) in self.protected_addresses

@@ -10,6 +10,8 @@ from selfheal.common.problems import ConfigError, Problem
 
 LARGEST_FILE = 1 << 20
 """Bytes of a policy or identities file; both are far smaller."""
+_MOST_LINKS = 40
+"""As many as Linux follows."""
 
 
 def read_own(path: Path) -> tuple[str, Problem | None]:
@@ -39,22 +41,45 @@ def read_own(path: Path) -> tuple[str, Problem | None]:
 def untrusted(path: str) -> str | None:
     """Given the path of a program or of a file it reads, return who else could have written it, or None.
 
-    Links are followed to where it really is; there the file must be root's or ours, and neither it nor a folder on the
-    way may be open to everybody.
+    Links are followed to where it really is; there the file must be root's or ours, and so must every link and folder
+    on the way, of which none may be open to everybody.
     """
     real = Path(os.path.realpath(path))
     try:
+        names = _names(Path(path))
         found = real.stat()
-        folders = [(folder, folder.stat()) for folder in real.parents]
+        links = [(name, name.lstat()) for name in names]
+        ways = dict.fromkeys(folder for name in (real, *names) for folder in name.parents)
+        folders = [(folder, folder.stat()) for folder in ways]
     except OSError as error:
         return f"{path} cannot be looked at ({error.strerror})"
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
         return f"{path} is neither a file nor a folder"
-    if found.st_uid not in (0, os.geteuid()):
+    if not _is_trusted(found):
         return f"{path} belongs to uid {found.st_uid}, who could change it; give it to root or to uid {os.geteuid()}"
     if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid())):
         return f"{path} can be written by others; run chmod go-w {real}"
-    return next((f"{path} could be replaced: {_open(folder)}" for folder, seen in folders if _is_open(seen)), None)
+    for link, seen in links:
+        if not _is_trusted(seen):
+            return f"the link {link} belongs to uid {seen.st_uid}, who could change it; name the file itself"
+    for folder, seen in folders:
+        # whoever owns a folder may rename what is in it, whoever's that is
+        if _is_open(seen) or not _is_trusted(seen):
+            why = _open(folder) if _is_open(seen) else f"uid {seen.st_uid} owns {folder}"
+            return f"{path} could be replaced: {why}"
+    return None
+
+
+def _names(path: Path) -> list[Path]:
+    """Return every name by which a file is found: the one that is written, and those of the links that it leads to."""
+    names = [path.absolute()]
+    while names[-1].is_symlink() and len(names) < _MOST_LINKS:
+        names.append(names[-1].parent / names[-1].readlink())
+    return names
+
+
+def _is_trusted(found: os.stat_result) -> bool:
+    return found.st_uid in (0, os.geteuid())
 
 
 def _ownership_problem(path: Path, found: os.stat_result) -> Problem | None:

@@ -15,6 +15,7 @@ class Door(StrEnum):
     SHELL = "shell"  # a program is started
     FILES = "files"  # a file is removed
     HTTP = "http"  # another machine or service is asked
+    KERNEL = "kernel"  # a file of the kernel is written
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,12 @@ KINDS = (".service", ".timer", ".socket", ".path")
 SSHD_UNITS = ("ssh.service", "ssh.socket", "sshd.service", "sshd.socket", "ssh@*.service", "sshd@*.service")
 MONITORING_UNITS = ("prometheus*", "alertmanager*", "node_exporter*", "process-exporter*")
 _OTHERS = ("selfheal*", "dropbear*", "systemd-*", "dbus*", "user@*", "user-runtime-dir@*", "supervisor*", "polkit*")
-NEVER_UNITS = (*SSHD_UNITS, *MONITORING_UNITS, *_OTHERS)
+_NETWORK = (
+    *("networking.service", "NetworkManager*", "dhcpcd*", "dhclient*", "ifup@*", "wpa_supplicant*", "wg-quick@*"),
+    *("wicked*", "connman*", "tailscaled*", "getty@*", "serial-getty@*", "console-getty*"),
+)
+"""What brings the network up, and the consoles that are left when it is down."""
+NEVER_UNITS = (*SSHD_UNITS, *MONITORING_UNITS, *_NETWORK, *_OTHERS)
 
 _NAME = re.compile(r"[A-Za-z0-9_:.\\@-]{1,255}", re.ASCII)
 

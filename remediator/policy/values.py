@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from remediator.errors import Refused
 from remediator.policy.addresses import Address
 
 VERBS = ("start", "stop", "status")
-UNIT_VERBS = ("status", "start", "stop", "restart", "reload", "reset-failed")
+UNIT_VERBS = ("status", "start", "stop", "restart", "reload", "reset-failed", "limit", "reclaim")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that ask and change nothing (RFC 9110, 9.2.1)."""
+REPEATABLE_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
+"""Methods of which several do no more than one (RFC 9110, 9.2.2)."""
 DEFAULT_TIMEOUT = 30.0
 ANSIBLE_TIMEOUT = 600.0
 LONGEST_VALUE = 256
@@ -27,6 +30,8 @@ class Root:
     path: str
     older_than: float
     keep: int = 0
+    floor: int = 0
+    """Bytes of files below it that are always left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,13 @@ class NamedCommand:
     parameters: tuple[Parameter, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
     stdin: str = "none"
-    """`alert` gives it the alert as JSON, `none` nothing."""
+    """`alert` gives it the alert as JSON, `plan` alert, plan and the remediation's number, `none` nothing."""
     read_only: bool = False
     """The operator's word that it changes nothing: only then a probe may run it."""
+    idempotent: bool = False
+    """The operator's word that running it twice does no more than once: what was ended half way has merely failed."""
+    check: tuple[str, ...] = ()
+    """What is run instead in a dry run, with the same parameters: the operator's word that it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,10 @@ class Ansible:
     limit: str | None = None
     parameters: tuple[Parameter, ...] = ()
     timeout: float = ANSIBLE_TIMEOUT
+    idempotent: bool = False
+    """As of a command."""
+    check_mode: bool = True
+    """Whether a dry run asks Ansible itself what it would change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +130,8 @@ class Url:
 
     address: Address
     methods: tuple[str, ...]
+    authorization_file: Path | None = None
+    """Private file with the Authorization header that is sent there, and nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +140,5 @@ class Programs:
 
     systemctl: str = "/usr/bin/systemctl"
     ansible_playbook: str = "/usr/bin/ansible-playbook"
+    git: str = "/usr/bin/git"
+    journalctl: str = "/usr/bin/journalctl"

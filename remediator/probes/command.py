@@ -17,7 +17,7 @@ arguments: Mapping[str, Argument] = {
 
 def run(arguments: Mapping[str, Any], context: Context) -> Json:
     """Return the exit code and the end of the output. Raise Refused or ActionFailed."""
-    asked = Asked(arguments["command"], arguments["parameters"] or {}, only_reading=True)
+    asked = Asked(arguments["command"], arguments["parameters"] or {}, context.alert, only_reading=True)
     finished = run_named(context.policy, asked, context.deadline - context.monotonic(), context.monotonic)
     told: Json = {"code": finished.code, "output": finished.output, "seconds": finished.seconds}
     return told if finished.why_ended is None else {**told, "why": finished.why_ended}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from remediator.model import Argument, ArgumentType, Context, Json
-from remediator.shell import run_command, run_unit
+from remediator.shell import run_command
+from remediator.systemctl import run_unit
 
 name = "service"
 arguments: Mapping[str, Argument] = {

@@ -14,6 +14,7 @@ from typing import Any
 
 from remediator.errors import StoreUnavailable
 from remediator.model import Json
+from remediator.model.rows import CLOCK_SET
 from remediator.store.chain import GENESIS, Anchor, Audit, Chain, Checker, Position, digest, exported
 from remediator.store.rows import Rows
 from selfheal.common.clock import to_rfc3339
@@ -158,14 +159,22 @@ class AuditWrites(AuditReads):
     def _prune(self, before: float, limit: int) -> tuple[int, Position | None]:
         """Delete up to `limit` of the first events, as far as all are older than `before`.
 
+        An event from ahead of the clock was stamped before that was set back: how old it is, what came after it tells.
         Return how many, and the last that went if it was chained.
         """
+        present = self._clock.now() + CLOCK_SET
+        rows = self._all("audit_first", limit=limit)
         through: sqlite3.Row | None = None
         count = 0
-        for row in self._all("audit_first", limit=limit):
-            if row["at"] >= before:
+        for position, row in enumerate(rows, 1):
+            if before <= row["at"] <= present:
                 break
-            through, count = row, count + 1
+            if row["at"] < before:
+                through, count = row, position
+        if rows and all(row["at"] > present for row in rows):
+            following = self._one("audit_first_until", at=present)
+            if following is not None and following["at"] < before:
+                through, count = rows[-1], len(rows)
         if through is None:
             return 0, None
         chained = through["hash"] is not None

@@ -44,10 +44,8 @@ def _to_plain(value: Any) -> Any:
 
 
 @cache
-def _writer(kind: Hashable) -> Convert:
+def _writer(kind: type) -> Convert:
     """Given the type of a value, return what turns such a value into plain JSON."""
-    if not isinstance(kind, type):
-        return _same
     if issubclass(kind, Enum):
         return lambda value: value.value
     if dataclasses.is_dataclass(kind):

@@ -299,6 +299,9 @@ SELECT id, hash FROM event ORDER BY id DESC LIMIT 1;
 -- name: audit_first
 SELECT id, at, hash FROM event ORDER BY id LIMIT :limit;
 
+-- name: audit_first_until
+SELECT at FROM event WHERE at <= :at ORDER BY id LIMIT 1;
+
 -- name: audit_anchor
 SELECT event_id, hash, why FROM audit_anchor ORDER BY event_id DESC LIMIT 1;
 
@@ -524,3 +527,120 @@ SELECT * FROM occurrence WHERE fingerprint = :fingerprint AND closed_at IS NULL;
 
 -- name: set_fingerprint
 UPDATE occurrence SET fingerprint = :fingerprint WHERE id = :id;
+
+-- name: trust_rung
+SELECT rung FROM trust WHERE playbook = :playbook AND digest = :digest;
+
+-- name: trust_rungs
+SELECT playbook, digest, rung FROM trust;
+
+-- name: trust_standing
+SELECT * FROM trust WHERE playbook = :playbook AND digest = :digest;
+
+-- name: trust_elsewhere
+SELECT * FROM trust WHERE playbook = :playbook AND digest <> :digest ORDER BY changed_at DESC, digest LIMIT 1;
+
+-- name: set_trust
+INSERT INTO trust (playbook, digest, rung, changed_at, after, who, why)
+VALUES (:playbook, :digest, :rung, :now, COALESCE((SELECT MAX(id) FROM remediation), 0), :who, :why)
+ON CONFLICT (playbook, digest) DO UPDATE
+SET rung = excluded.rung, changed_at = excluded.changed_at, after = MAX(trust.after, excluded.after), who = excluded.who,
+    why = excluded.why;
+
+-- name: trust_evidence
+SELECT * FROM trust_evidence WHERE playbook = :playbook AND digest = :digest AND rung = :rung;
+
+-- name: set_trust_evidence
+INSERT INTO trust_evidence (playbook, digest, rung, judged, succeeded, first_at, last_at, recent)
+VALUES (:playbook, :digest, :rung, :judged, :succeeded, :first_at, :last_at, :recent)
+ON CONFLICT (playbook, digest, rung) DO UPDATE
+SET judged = excluded.judged, succeeded = excluded.succeeded, first_at = excluded.first_at, last_at = excluded.last_at,
+    recent = excluded.recent;
+
+-- name: trust_propose
+UPDATE trust_evidence SET proposed = :proposed WHERE playbook = :playbook AND digest = :digest AND rung = :rung;
+
+-- name: drop_trust_evidence
+DELETE FROM trust_evidence WHERE playbook = :playbook AND digest = :digest;
+
+-- name: trust_run
+SELECT * FROM trust_run WHERE remediation_id = :id;
+
+-- name: add_trust_run
+INSERT INTO trust_run (remediation_id, occurrence_id, playbook, digest, target, rung, at, judgement, guard, reason, due)
+VALUES (:id, :occurrence_id, :playbook, :digest, :target, :rung, :at, :judgement, :guard, :reason, :due);
+
+-- name: judge_trust_run
+UPDATE trust_run SET judgement = :judgement, reason = :reason, due = NULL,
+    cleared_after = COALESCE(cleared_after, :cleared_after)
+WHERE remediation_id = :id AND judgement = 'waiting';
+
+-- name: trust_run_cleared
+UPDATE trust_run SET cleared_after = :cleared_after WHERE remediation_id = :id;
+
+-- name: trust_runs_open
+SELECT * FROM trust_run WHERE occurrence_id = :occurrence_id AND rung = 'observe' AND cleared_after IS NULL;
+
+-- name: trust_runs_due
+SELECT remediation_id AS id FROM trust_run WHERE due <= :at ORDER BY due LIMIT :limit;
+
+-- name: trust_shadows_since
+SELECT COUNT(*) AS count FROM trust_run
+WHERE playbook = :playbook AND at > :since AND judgement IN ('waiting', 'success', 'failure') AND rung = 'observe';
+
+-- name: trust_shadow_on
+SELECT 1 FROM trust_run
+WHERE playbook = :playbook AND at > :since AND judgement IN ('waiting', 'success', 'failure') AND rung = 'observe'
+  AND target = :target LIMIT 1;
+
+-- name: trust_acted
+SELECT
+    EXISTS (SELECT 1 FROM step WHERE remediation_id = :id AND effect <> 'read_only' AND state <> 'skipped') AS acted,
+    (SELECT COUNT(DISTINCT position) FROM step
+     WHERE remediation_id = :id AND undo = 0 AND state IN ('done', 'failed')) AS ended,
+    EXISTS (SELECT 1 FROM event WHERE remediation_id = :id AND kind = 'moved' AND new = 'unknown') AS doubted;
+
+-- name: trust_others_acted
+SELECT 1 FROM remediation AS r
+WHERE r.target = :target AND r.id <> :id AND r.started_at IS NOT NULL
+  -- what was made later began later, whatever the clock said
+  AND (r.id > :id OR r.started_at >= (SELECT created_at FROM remediation WHERE id = :id)) LIMIT 1;
+
+-- name: trust_unknown
+SELECT COUNT(*) AS count FROM remediation
+WHERE state IN ('unknown', 'verifying') AND playbook = :playbook
+  AND (state = 'unknown' OR json_extract(proof, '$.in_doubt'));
+
+-- name: trust_held
+SELECT id FROM remediation WHERE state = 'held' AND playbook = :playbook;
+
+-- name: trust_judgements
+SELECT judgement, guard, reason, COUNT(*) AS count FROM trust_run
+WHERE playbook = :playbook AND digest = :digest AND rung = :rung GROUP BY judgement, guard, reason
+ORDER BY count DESC, judgement, guard, reason;
+
+-- name: trust_clearings
+SELECT cleared_after FROM trust_run
+WHERE playbook = :playbook AND digest = :digest AND rung = 'observe' AND cleared_after IS NOT NULL
+ORDER BY remediation_id DESC LIMIT :limit;
+
+-- name: trust_proposed
+SELECT e.* FROM trust_evidence AS e JOIN trust_version AS v ON v.playbook = e.playbook AND v.digest = e.digest
+WHERE e.proposed = 1 ORDER BY e.playbook, e.rung;
+
+-- name: trust_versions
+SELECT playbook, digest FROM trust_version;
+
+-- name: set_trust_version
+INSERT INTO trust_version (playbook, digest) VALUES (:playbook, :digest)
+ON CONFLICT (playbook) DO UPDATE SET digest = excluded.digest;
+
+-- name: marks
+SELECT playbook, target, text, MAX(at) AS at FROM mark
+WHERE at > :since GROUP BY playbook, target, text ORDER BY MAX(at), playbook, target, text;
+
+-- name: add_mark
+INSERT INTO mark (playbook, target, text, at) VALUES (:playbook, :target, :text, :at);
+
+-- name: forget_marks
+DELETE FROM mark WHERE id <= (SELECT MAX(id) FROM mark) - :most;

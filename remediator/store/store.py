@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from remediator.errors import StoreBusy, StoreUnavailable
 from remediator.model import BreakerLimits
+from remediator.model.trust import NOT_FIXED
 from remediator.store import ballast
 from remediator.store.breakers import DEFAULT_LIMITS
 from remediator.store.queries import queries
@@ -52,8 +53,11 @@ class Store:
         clock: Clock,
         busy_seconds: float = BUSY_SECONDS,
         breaker: BreakerLimits = DEFAULT_LIMITS,
+        not_fixed: int = NOT_FIXED,
     ) -> Store:
-        """Open or make the store in `folder` (mode 0700) and own it until `close`; `breaker` says when breakers open.
+        """Open or make the store in `folder` (mode 0700) and own it until `close`.
+
+        `breaker` says when breakers open, `not_fixed` when a playbook loses its rung.
 
         Raise StoreBusy if another process owns it, StoreTooNew if a later version wrote it, StoreUnavailable if it
         cannot be used.
@@ -65,7 +69,7 @@ class Store:
             raise StoreUnavailable(f"cannot use the store in {folder}: {error}") from error
         try:
             connection = open_writer(folder / DATABASE, busy_seconds)
-            return cls(folder, clock, lock, Writer(connection, clock, breaker))
+            return cls(folder, clock, lock, Writer(connection, clock, breaker, not_fixed))
         except sqlite3.Error as error:
             os.close(lock)
             raise StoreUnavailable(f"cannot open the store in {folder}: {error}") from error

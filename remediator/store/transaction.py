@@ -10,19 +10,21 @@ from types import TracebackType
 
 from remediator.errors import StoreUnavailable
 from remediator.store.answers import AnswerWrites
-from remediator.store.breakers import BreakerReads, BreakerWrites
 from remediator.store.bursts import BurstReads
 from remediator.store.chain import Chain
+from remediator.store.judging import TrustWrites
 from remediator.store.listing import ListingReads
+from remediator.store.marks import MarkReads, MarkWrites
 from remediator.store.monitoring_stop import StopReads, StopWrites
 from remediator.store.pauses import PauseReads, PauseWrites
 from remediator.store.retention import RetentionWrites
 from remediator.store.schema import DATABASE, open_offline
+from remediator.store.trust import TrustReads
 from remediator.store.work import Due
 from selfheal.common.clock import Clock, SystemClock
 
 
-class Reader(ListingReads, StopReads, BreakerReads, BurstReads, PauseReads):
+class Reader(ListingReads, StopReads, TrustReads, BurstReads, PauseReads, MarkReads):
     """Everything that can be read, on one connection. `Store.read` gives one; `Reader.open` needs no running store."""
 
     @classmethod
@@ -49,7 +51,7 @@ class Reader(ListingReads, StopReads, BreakerReads, BurstReads, PauseReads):
         self.close()
 
 
-class Tx(Reader, BreakerWrites, RetentionWrites, AnswerWrites, StopWrites, PauseWrites):
+class Tx(Reader, TrustWrites, RetentionWrites, AnswerWrites, StopWrites, PauseWrites, MarkWrites):
     """Reading and writing within one transaction of the writer thread; valid only inside the closure it is given to."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock, generations: Iterator[int] | None = None) -> None:

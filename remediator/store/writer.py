@@ -16,6 +16,7 @@ from typing import Any
 
 from remediator.errors import StoreUnavailable
 from remediator.model import BreakerLimits
+from remediator.model.trust import NOT_FIXED
 from remediator.store.breakers import DEFAULT_LIMITS
 from remediator.store.queries import queries
 from remediator.store.transaction import Tx
@@ -59,11 +60,17 @@ class Job:
 class Writer:
     """Owns the writing connection and its thread."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock, breaker: BreakerLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        clock: Clock,
+        breaker: BreakerLimits = DEFAULT_LIMITS,
+        not_fixed: int = NOT_FIXED,
+    ) -> None:
         highest = connection.execute(queries()["highest_generation"]).fetchall()[0]["generation"]
         self._connection = connection
         self._tx = Tx(connection, clock, itertools.count(highest + 1))
-        self._tx.breaker_limits = breaker
+        self._tx.breaker_limits, self._tx.not_fixed = breaker, not_fixed
         self._queue: deque[Job] = deque()
         self._wanted = threading.Condition()
         self._closing = False

@@ -166,6 +166,6 @@ def access_of(config: configured.Config, clock: Clock) -> Access:
         # here and not above: it needs bcrypt, which nobody else does
         from remediator.web.door import Door
 
-        door = Door(config.web_config, clock, must_ask=not asked and not configured.is_loopback(host))
+        door = Door(config.web_config, clock, must_ask=not asked and not configured.listens_locally(host))
     keys = None if config.api_keys is None else KeysFile(config.api_keys, clock)
     return Access(config.hook_tokens, config.api_tokens, keys, config.hook_hmac, door, config.cors)

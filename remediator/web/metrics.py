@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from remediator.model import ENDS, LIVE, LOCKED, Mode, Reason, State, Verdict
 from remediator.policy import Door
+from remediator.store import Mark
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ RECOVERY_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 
 
 DELIVERY_RESULTS = ("stored", "malformed", "too_large", "unauthorized", "unavailable")
 ALERT_STATUSES = ("firing", "resolved", "malformed")
-STAGES = ("receive", "decide", "run", "verify", "announce", "reconcile", "watchdog", "audit", "selftest")
+STAGES = ("receive", "decide", "run", "verify", "announce", "reconcile", "watchdog", "audit", "selftest", "trust")
 SOURCES = ("prometheus", "alertmanager")
 HELD_STATES = tuple(sorted(LIVE | {State.WATCHING}))
 
@@ -38,6 +39,7 @@ COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "stage_errors": ("stage_errors", "Unexpected errors by stage; each is logged.", ("stage",)),
     "store_errors": ("store_errors", "Writes that the store could not take.", ()),
     "watchdog_deliveries": ("watchdog_deliveries", "Deliveries of the alert that always fires.", ()),
+    "trust_demotions": ("trust_demotions", "Rungs taken from the playbook, by itself or by a person.", ("playbook",)),
     "refused": ("remediator_refused", "Attempts that a door to the host refused.", ("door",)),
     "evidence_errors": ("evidence_errors", "Questions that got no usable answer.", ("source",)),
 }
@@ -50,6 +52,11 @@ GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("playbook", "verdict"),
     ),
     "playbook_mode": ("playbook_mode", "1 for the mode the playbook is in, else 0.", ("playbook", "mode")),
+    "trust_proposed": (
+        "trust_promotion_proposed",
+        "1 while the playbook has earned the next mode and a person's word is awaited.",
+        ("playbook",),
+    ),
     "config_last_reload_successful": (
         "config_last_reload_successful",
         "Whether the last reading of the configuration succeeded.",
@@ -112,6 +119,8 @@ class Readings:
     """Targets that are healed again and again by the same playbook."""
     selftest_age: Callable[[], float | None] = lambda: None
     """Seconds since a self-test last passed; None where none runs by the clock."""
+    marks: Callable[[], Iterable[Mark]] = tuple
+    """What playbooks marked lately: a few, each with another text."""
 
 
 class Metrics:
@@ -166,9 +175,12 @@ class Metrics:
     def show_playbooks(self, modes: Mapping[str, Mode]) -> None:
         """Given the playbooks in force and their effective modes, show them, their counters beginning at 0."""
         self._gauges["playbook_mode"].clear()
+        self._gauges["trust_proposed"].clear()
         for playbook, mode in modes.items():
             for each in Mode:
                 self.observe("playbook_mode", float(each is mode), playbook=playbook, mode=each.value)
+            self.observe("trust_proposed", 0.0, playbook=playbook)
+            self._counters["trust_demotions"].labels(playbook=playbook)
             for state in sorted(ENDS):
                 self._counters["remediations_ended"].labels(playbook=playbook, state=state.value)
             for verdict in Verdict:
@@ -206,6 +218,7 @@ class _Moment(Collector):
             self._failed_since,
             self._root_causes,
             self._selftest_age,
+            self._marks,
         )
         for family in families:
             try:
@@ -265,4 +278,12 @@ class _Moment(Collector):
         family = GaugeMetricFamily(_PREFIX + "remediator_selftest_age_seconds", text)
         if value is not None:
             family.add_metric([], value)
+        return family
+
+    def _marks(self) -> Metric:
+        text = "When a playbook marked a moment with this text; the newest 20 of the last hour."
+        labels = ["playbook", "target", "text"]
+        family = GaugeMetricFamily(_PREFIX + "annotation_timestamp_seconds", text, labels=labels)
+        for mark in self._readings.marks():
+            family.add_metric([mark.playbook, mark.target, mark.text], mark.at)
         return family

@@ -14,6 +14,7 @@ from flask import Flask, Response, render_template, request
 from markupsafe import Markup, escape
 
 from remediator.locale import LANGUAGES, catalog
+from remediator.locale.plans import notes
 from remediator.locale.words import (
     asked,
     details,
@@ -32,6 +33,7 @@ from remediator.locale.words import (
     would_touch,
 )
 from remediator.model import LIVE, Json, State
+from remediator.model.trust import above
 from remediator.web.api import ASKED_LIMIT, find, is_local_name
 from remediator.web.drawing import drawings, svg, words
 from remediator.web.problems import Problem, answer_to, careful
@@ -65,11 +67,14 @@ def add_routes(flask: Flask, service: Service, access: Access) -> None:
         with service.reader() as reader:
             runs = reader.list_remediations(DONE_SHOWN, None)["items"]
             alerts = reader.list_alerts(ALERTS_SHOWN, None)["items"]
+            earned = reader.proposals()
         wrong = [alert for alert in alerts if is_wrong(alert)]
         status = service.status()
         # an alert that ended proves nothing: what was done about it is over only when it is proven
         left = sum(status["counts"].get(state, 0) for state in _UNDER_WAY)
-        return render("overview.html", status=status, wrong=wrong, runs=runs, left=left)
+        # a lower highest_mode may hide the rung on which it was earned
+        proposed = [each for each in earned if (status["playbooks"] or {}).get(each[0]) == each[1]]
+        return render("overview.html", status=status, wrong=wrong, runs=runs, left=left, proposed=proposed, above=above)
 
     @flask.get("/runs/<id>")
     def _run(id: str) -> Response:
@@ -105,6 +110,7 @@ def render(template: str, *, policy: str = POLICY, refreshes: bool = True, **val
         word=lambda group, value: word(texts, group, value),
         fate=lambda alert: fate(texts, alert),
         item=lambda thing: item(texts, thing),
+        notes=lambda plan: notes(texts, plan),
         mode=lambda value: mode(texts, value),
         why=lambda run: why(texts, run),
         proof=lambda body: proof(texts, body),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
 from remediator.errors import RemediatorError, SourceUnavailable, StoreUnavailable
@@ -34,6 +34,8 @@ def answer_to(error: Exception) -> Response:
     match error:
         case Problem():
             return answer(error.status, error.title, error.detail)
+        case NotFound():
+            return answer(404, "Not Found", "there is no such place; see /api/v1/openapi.json")
         case HTTPException():
             response = answer(error.code or 500, error.name, error.description or error.name)
             if isinstance(error, MethodNotAllowed):

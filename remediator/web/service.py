@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from remediator.model import Json, Scope
+from remediator.model import Json, Mode, Scope
+from remediator.model.trust import Evidence
 from remediator.web.access import Access, is_loopback
 from remediator.web.payload import Delivery
 
@@ -60,6 +61,10 @@ class Reader(Protocol):
 
     def list_alerts(self, limit: int, before: int | None) -> Json:
         """Return `{"items": [...], "next": cursor or None}`, newest first."""
+        ...
+
+    def proposals(self) -> list[tuple[str, Mode, Evidence]]:
+        """Return (playbook, rung, what it earned there) where a promotion is proposed."""
         ...
 
     def audit_head(self) -> Place:
@@ -158,6 +163,18 @@ class Service(Protocol):
 
     def reset_breaker(self, name: str, who: str, why: str) -> None:
         """Close a breaker because a person says so. Raise RemediatorError if it is closed."""
+        ...
+
+    def trust(self) -> list[Json]:
+        """Return what each playbook has earned, by name: mode, numbers, what is missing, shadow decisions."""
+        ...
+
+    def promote(self, name: str, who: str, why: str) -> None:
+        """Let a playbook climb one rung because a person says so. Raise RemediatorError if it has not earned it."""
+        ...
+
+    def demote(self, name: str, who: str, why: str) -> None:
+        """Take one rung from a playbook because a person says so. Raise RemediatorError if it has none."""
         ...
 
     def policy_view(self) -> Json:

@@ -45,6 +45,7 @@ COMMANDS = {
     "approve": "selfheal.cli.approve",
     "refuse": "selfheal.cli.refuse",
     "run": "selfheal.cli.run",
+    "replay": "selfheal.cli.replay",
     "breaker": "selfheal.cli.breaker",
     "key": "selfheal.cli.key",
 }

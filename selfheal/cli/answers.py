@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
+from remediator.locale import Catalog
 from remediator.model import Json
 
 DONE = 0
@@ -117,10 +118,12 @@ class Screen:
         self.line()
         self.line(self.paint(text, "strong"))
 
-    def table(self, rows: Sequence[Sequence[tuple[object, str]]]) -> None:
-        """Write rows of (value, colour) cells, two spaces between columns; the last column is not padded."""
+    def table(self, rows: Sequence[Sequence[tuple[object, str]]], heads: Sequence[str] = ()) -> None:
+        """Write rows of (value, colour) cells below `heads`, two spaces between columns; the last is not padded."""
         if not rows:
             return
+        if heads:
+            rows = [[(head, "soft") for head in heads], *rows]
         texts = [[clean(value) for value, _ in row] for row in rows]
         widths = [max(width(row[column]) for row in texts) for column in range(len(texts[0]))]
         if self._out.isatty():
@@ -131,6 +134,11 @@ class Screen:
                 text = cut(plain[column], widths[column])
                 cells.append(self.paint(text, colour) + " " * (widths[column] - width(text)))
             self.line(("  " + "  ".join(cells)).rstrip())
+
+
+def heads(texts: Catalog, *words: str) -> list[str]:
+    """Given keys of the page's words, return the heads of a table's columns."""
+    return [texts.say(f"page.{word}") for word in words]
 
 
 def colour_of(state: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from remediator.locale import Catalog
+from remediator.locale.plans import notes
 from remediator.locale.words import item, moment, word
 from remediator.model import Json
 from selfheal.cli import place as places
@@ -58,7 +59,7 @@ def tell_request(screen: Screen, request: Json, texts: Catalog) -> None:
                 (texts.say("page.run", id=request["remediation_id"]), moment(request["requested_at"])),
                 (texts.say("cli.approvals.until"), moment(request["expires_at"])),
                 (texts.say("cli.approvals.answered"), " ".join(filter(None, (moment(request["decided_at"]), who)))),
-                (texts.say("cli.approvals.link"), request.get("link") or ""),
+                (texts.say("cli.approvals.link"), _link(request)),
             )
             if value
         ]
@@ -67,12 +68,20 @@ def tell_request(screen: Screen, request: Json, texts: Catalog) -> None:
         arguments = ", ".join(f"{key}: {value}" for key, value in step["arguments"].items() if value is not None)
         effect = word(texts, "effect", step["effect"])
         screen.line(f"  {screen.paint(step['action'], 'strong')} ({screen.paint(effect)}) {screen.paint(arguments)}")
-    tell_things(screen, request["plan"]["items"], texts)
+    tell_plan(screen, request["plan"], texts)
 
 
-def tell_things(screen: Screen, items: list[Json], texts: Catalog) -> None:
-    """Tell what a plan would touch."""
+def _link(request: Json) -> str:
+    # a link that was answered, or is over, leads nowhere
+    return (request.get("link") or "") if request["state"] == "open" else ""
+
+
+def tell_plan(screen: Screen, plan: Json | None, texts: Catalog) -> None:
+    """Tell what a plan would touch, what it leaves out and what its dry run wrote."""
+    items = (plan or {}).get("items", [])
     for each in items[:ITEMS]:
         screen.line(f"    {screen.paint(item(texts, each))}")
     if len(items) > ITEMS:
         screen.line(f"    {screen.paint(texts.say('page.more', count=len(items) - ITEMS), 'soft')}")
+    for line in notes(texts, plan):
+        screen.line(f"    {screen.paint(line, 'soft')}")

@@ -21,4 +21,4 @@ def add_arguments(parser: argparse.ArgumentParser, texts: Catalog) -> None:
 def run(options: argparse.Namespace, texts: Catalog) -> int:
     """Call it off; return 0 when the remediator took it, 1 when there was nothing left to call off."""
     who = options.who or current_user()
-    return say_of_a_run(options, texts, lambda source: source.cancel(options.id, who))
+    return say_of_a_run(options, texts, lambda source: source.cancel(options.id, who), "cli.cancel.taken")

@@ -49,6 +49,8 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
         print_json(report.to_json() | ({"settings": settings} if settings is not None else {}))
         return DONE if report.ok else FAILED
     screen = Screen()
+    if config is None and not rules and not playbooks:
+        screen.line(texts.say("cli.check.shipped_only"))
     for problem in report.problems:
         level = texts.say(f"cli.check.{problem.level}")
         screen.line(f"{screen.paint(level, 'bad' if problem.level == 'error' else 'busy')}: {screen.paint(problem)}")

@@ -14,7 +14,7 @@ from remediator.locale.words import moment
 from remediator.model import Pause, Scope
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, USAGE, Failed, Screen, print_json
-from selfheal.cli.source import paused_now
+from selfheal.cli.source import modes_in_force, paused_now
 from selfheal.common.clock import Clock, SystemClock
 from selfheal.common.durations import parse_duration
 from selfheal.common.flags import add_flag
@@ -54,6 +54,9 @@ def run(options: argparse.Namespace, texts: Catalog, clock: Clock | None = None)
     resume = " ".join(["selfheal resume", *_flags(scope)])
     key = "cli.pause.until" if ends else "cli.pause.open"
     screen.line(screen.paint(texts.say(key, until=ends, resume=resume), "busy"))
+    known = modes_in_force(place) if scope.playbook else None
+    if known and scope.playbook not in known:
+        screen.line(screen.paint(texts.say("cli.pause.unknown_playbook", playbook=scope.playbook), "busy"))
     if options.hard:
         screen.line(screen.paint(texts.say("page.paused_hard")))
     return DONE

@@ -9,8 +9,8 @@ from remediator.locale import Catalog
 from remediator.locale.words import mode
 from remediator.model import Json
 from selfheal.cli import place as places
-from selfheal.cli.answers import DONE, NOTHING_TO_ASK, Failed, Screen, print_json
-from selfheal.cli.source import ApiSource, NoAnswer, Refusal
+from selfheal.cli.answers import DONE, NOTHING_TO_ASK, Failed, Screen, heads, print_json
+from selfheal.cli.source import modes_in_force
 from selfheal.common.problems import ConfigError
 
 name = "playbooks"
@@ -23,7 +23,7 @@ def add_arguments(_parser: argparse.ArgumentParser, _texts: Catalog) -> None:
 def run(options: argparse.Namespace, texts: Catalog) -> int:
     """List them; return 0 when there was something to ask."""
     place = places.find(options.config_file, options.state, texts)
-    in_force = _in_force(place)
+    in_force = modes_in_force(place)
     written = _written(place.config, texts) if place.config is not None else {}
     if in_force is None and not written:
         raise Failed(texts.say("cli.playbooks.none", state=place.state), NOTHING_TO_ASK)
@@ -34,19 +34,9 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
     screen = Screen()
     if in_force is None:
         screen.line(screen.paint(texts.say("cli.playbooks.from_files"), "busy"))
-    screen.table([_row(item, texts) for item in items])
+    columns = [*heads(texts, "playbook", "alert", "mode", "steps"), texts.say("page.title")]
+    screen.table([_row(item, texts) for item in items], columns)
     return DONE
-
-
-def _in_force(place: places.Place) -> dict[str, str] | None:
-    """Return name and mode of the playbooks that the running remediator has; None when none answers."""
-    if place.url is None:
-        return None
-    try:
-        found: dict[str, str] = ApiSource(place, place.url).status().get("playbooks") or {}
-        return found
-    except (NoAnswer, Refusal):
-        return None
 
 
 def _written(config: Path, texts: Catalog) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from remediator.locale.words import details, mode, word
 from remediator.model import Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Failed, Screen, colour_of, print_json
-from selfheal.cli.approvals import tell_things
+from selfheal.cli.approvals import tell_plan
 from selfheal.cli.pause import current_user
 from selfheal.cli.source import NoAnswer, Refusal, running
 from selfheal.common.flags import add_flag
@@ -92,10 +92,9 @@ def _tell_dry_run(screen: Screen, tried: Json, texts: Catalog) -> None:
         ]
     )
     screen.heading(texts.say("approve.things"))
-    items = (tried["plan"] or {}).get("items", [])
-    if not items:
+    if not (tried["plan"] or {}).get("items"):
         screen.line("  " + screen.paint(texts.say("cli.run.nothing"), "soft"))
-    tell_things(screen, items, texts)
+    tell_plan(screen, tried["plan"], texts)
 
 
 def _said(each: Json, texts: Catalog) -> str:

@@ -9,7 +9,7 @@ from remediator.locale import Catalog
 from remediator.locale.words import moment, why, word
 from remediator.model import Json, State
 from selfheal.cli import place as places
-from selfheal.cli.answers import DONE, FAILED, Failed, Screen, colour_of, print_json
+from selfheal.cli.answers import DONE, FAILED, Failed, Screen, colour_of, heads, print_json
 from selfheal.cli.source import asking
 from selfheal.cli.status import say_source
 from selfheal.cli.story import tell_remediation
@@ -75,5 +75,6 @@ def _list(screen: Screen, items: Sequence[Json], texts: Catalog) -> None:
                 (why(texts, item), ""),
             ]
             for item in items
-        ]
+        ],
+        heads(texts, "number", "when", "alert", "playbook", "target", "state", "reason"),
     )

@@ -31,11 +31,14 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
     if options.how not in WAYS:
         raise Failed(texts.say("cli.settle.how_needed", ways=", ".join(WAYS)), USAGE)
     who = options.who or current_user()
-    return say_of_a_run(options, texts, lambda source: source.settle(options.id, options.how, who))
+    return say_of_a_run(options, texts, lambda source: source.settle(options.id, options.how, who), "cli.settle.taken")
 
 
-def say_of_a_run(options: argparse.Namespace, texts: Catalog, say: Callable[[ApiSource], Json]) -> int:
-    """Say something of the remediation `options.id` to the running remediator and print what it is then."""
+def say_of_a_run(options: argparse.Namespace, texts: Catalog, say: Callable[[ApiSource], Json], taken: str) -> int:
+    """Say something of the remediation `options.id` to the running remediator and print what it is then.
+
+    `taken` is the key of what follows from it where the remediation has not ended by it.
+    """
     place = places.find(options.config_file, options.state, texts)
     try:
         found = say(running(place, texts))
@@ -51,4 +54,6 @@ def say_of_a_run(options: argparse.Namespace, texts: Catalog, say: Callable[[Api
     screen = Screen()
     state = screen.paint(word(texts, "state", found["state"]), colour_of(found["state"]))
     screen.line(f"{texts.say('page.run', id=found['id'])}: {state}")
+    if not found["ended_at"]:
+        screen.line(screen.paint(texts.say(taken), "soft"))
     return DONE

@@ -55,6 +55,10 @@ class Source(Protocol):
         """Return the circuit breakers that ever moved."""
         ...
 
+    def trust(self) -> list[Json]:
+        """Return what each playbook has earned."""
+        ...
+
 
 class NoAnswer(Exception):
     """The remediator did not answer, or what answered there is none."""
@@ -133,6 +137,26 @@ class ApiSource:
         """Return the circuit breakers that ever moved."""
         found: list[Json] = self.ask("GET", "/api/v1/breakers" + _query(limit=200))["items"]
         return found
+
+    def trust(self) -> list[Json]:
+        """Return what each playbook has earned; nothing from a remediator that does not know it yet."""
+        found: list[Json] = []
+        cursor: str | None = None
+        while True:
+            try:
+                page = self.ask("GET", "/api/v1/trust" + _query(limit=200, cursor=cursor))
+            except Refusal as refusal:
+                if refusal.status == 404:
+                    return []
+                raise
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return found
+
+    def move_rung(self, name: str, way: str, why: str, who: str) -> Json:
+        """Promote (`promote`) or demote (`demote`) a playbook; return how it stands then."""
+        return self.ask("POST", f"/api/v1/trust/{quote(name, safe='')}/{way}", {"why": why, "who": who})
 
     def reset_breaker(self, name: str, why: str, who: str) -> Json:
         """Close a circuit breaker; return all of them."""
@@ -215,6 +239,13 @@ class StoreSource:
 
         return self._read(lambda reader: views.breakers(reader.breakers()))  # type: ignore[no-any-return]
 
+    def trust(self) -> list[Json]:
+        """Return what each playbook has earned, as far as it can be known without the playbooks themselves."""
+        # brings what decides along, and is only wanted here
+        from remediator.trust.told import told_stored
+
+        return self._read(told_stored)  # type: ignore[no-any-return]
+
     def _read(self, question: Callable[[Any], Any]) -> Any:
         from remediator.store import Reader
 
@@ -226,6 +257,17 @@ class StoreSource:
 def paused_now(place: Place) -> Json:
     """Return the pauses in force as the API shows them, `paused` and `pauses`, read from their files."""
     return pause.told(place.state, SystemClock().now())
+
+
+def modes_in_force(place: Place) -> dict[str, str] | None:
+    """Return name and mode of the playbooks that the running remediator has; None when none answers."""
+    if place.url is None:
+        return None
+    try:
+        found: dict[str, str] = ApiSource(place, place.url).status().get("playbooks") or {}
+        return found
+    except (NoAnswer, Refusal):
+        return None
 
 
 @contextmanager

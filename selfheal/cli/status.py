@@ -8,7 +8,7 @@ from remediator.locale import Catalog
 from remediator.locale.words import fate, is_wrong, mode, moment, paused, where, why, word
 from remediator.model import LIVE, Json, State
 from selfheal.cli import place as places
-from selfheal.cli.answers import DONE, Screen, colour_of, print_json
+from selfheal.cli.answers import DONE, Screen, colour_of, heads, print_json
 from selfheal.cli.breaker import breaker_row
 from selfheal.cli.source import Source, asking
 
@@ -74,7 +74,8 @@ def _show(screen: Screen, found: Json, texts: Catalog) -> None:
                     (word(texts, "reason", alert["reason"]), ""),
                 ]
                 for alert in wrong
-            ]
+            ],
+            heads(texts, "since", "alert", "where", "fate", "reason"),
         )
     if under_way:
         screen.heading(texts.say("cli.status.under_way"))
@@ -88,7 +89,8 @@ def _show(screen: Screen, found: Json, texts: Catalog) -> None:
                     (why(texts, run), ""),
                 ]
                 for run in under_way
-            ]
+            ],
+            heads(texts, "number", "playbook", "target", "state", "reason"),
         )
     _show_limits(screen, found, texts)
     _show_counts(screen, found, texts)

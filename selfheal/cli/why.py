@@ -8,7 +8,7 @@ from remediator.locale import Catalog
 from remediator.locale.words import fate, moment, where, word
 from remediator.model import Json
 from selfheal.cli import place as places
-from selfheal.cli.answers import DONE, Failed, Screen, colour_of, print_json
+from selfheal.cli.answers import DONE, Failed, Screen, colour_of, heads, print_json
 from selfheal.cli.source import Source, asking
 from selfheal.cli.status import say_source
 from selfheal.cli.story import tell_alert, tell_remediation
@@ -99,7 +99,8 @@ def _list(screen: Screen, items: list[Json], texts: Catalog) -> None:
                 (word(texts, "reason", alert["reason"]), ""),
             ]
             for alert in items
-        ]
+        ],
+        heads(texts, "when", "alert", "where", "state", "fate", "reason"),
     )
     screen.line()
     screen.line(screen.paint(texts.say("cli.why.more"), "soft"))

@@ -60,6 +60,7 @@ _REMEDIATOR = """\
 # Yours to edit. `selfheal up` keeps addresses, state, hosts and token files in it up to date and leaves the rest alone.
 # highest_mode: observe | approve | auto; nothing climbs above it.
 # playbooks: [shipped, playbooks/*.yml] adds your own, once there are some.
+# rules: [shipped, rules/*.yml] tells `selfheal check` of your own, once there are some; Prometheus reads rules/ anyhow.
 """
 
 SCRAPE_TIMEOUT = 2.0

@@ -78,7 +78,10 @@ def test_arguments_become_canonical_and_stay_so() -> None:
 
     canonical = validate(action, {"group": "worker-a", "over_rss": "400MiB", "grace": "1m30s"}, POLICY)
 
-    assert canonical == {"group": "worker-a", "over_rss": 400 * 2**20, "over_cpu": None, "grace": 90.0}
+    assert canonical == {"group": "worker-a", "over_rss": 400 * 2**20, "over_cpu": None, "grace": 90.0} | {
+        "under_cpu": None,
+        "most": None,
+    }
     assert validate(action, canonical, POLICY) == canonical
 
 
@@ -89,7 +92,7 @@ def test_every_fault_is_told_at_once() -> None:
         validate(ACTIONS["process.terminate"], raw, POLICY)
 
     assert [str(problem) for problem in raised.value.problems] == [
-        ": gruop: unknown argument; process.terminate knows group, over_rss, over_cpu, grace",
+        ": gruop: unknown argument; process.terminate knows group, over_rss, over_cpu, under_cpu, most, grace",
         ": group: is missing; add it",
         ": over_rss: 'much' is not an amount of bytes; write for example 400MiB, 10GB or a whole number",
         ": over_cpu: '0.5' is not a number from 0 up; write it without quotes",
@@ -108,8 +111,8 @@ def test_every_fault_is_told_at_once() -> None:
         ("process.terminate", {"grace": True}, "is not a duration"),
         ("process.terminate", {"grace": "9" * 400 + "s"}, "longer than any clock can tell"),
         ("process.terminate", {"over_rss": "9" * 400 + "GB"}, "is too large"),
-        ("process.reap", {"terminate_parent": "true"}, "is neither true nor false"),
-        ("process.reap", {"terminate_parent": 1}, "is neither true nor false"),
+        ("process.reap", {"restart_parent": "true"}, "is neither true nor false"),
+        ("process.reap", {"restart_parent": 1}, "is neither true nor false"),
         ("disk.clean", {"root": "/var/tmp/app"}, "neither how far nor how old"),
         ("notify.log", {"message": ""}, "is no text"),
         ("notify.log", {"message": 5}, "is no text"),
@@ -143,8 +146,8 @@ def test_a_template_may_stand_in_a_lookup_and_nowhere_else() -> None:
     assert problems(ACTIONS["process.terminate"], {"group": template}) == []
     (fault,) = problems(ACTIONS["process.terminate"], {"group": template, "over_rss": template})
     assert (fault.path, fault.what) == ("over_rss", f"{template!r} holds a template")
-    (fault,) = problems(ACTIONS["process.reap"], {"group": template, "terminate_parent": template})
-    assert fault.path == "terminate_parent"
+    (fault,) = problems(ACTIONS["process.reap"], {"group": template, "restart_parent": template})
+    assert fault.path == "restart_parent"
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

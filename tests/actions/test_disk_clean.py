@@ -13,6 +13,7 @@ import pytest
 from remediator.actions import disk_clean
 from remediator.errors import Refused
 from remediator.model import Plan
+from remediator.policy import Root
 from selfheal.common.clock import SystemClock
 
 
@@ -307,3 +308,98 @@ def test_hostile_names_are_removed_like_any_other(host: Any) -> None:
     assert {Path(effect["path"]).name for effect in outcome.effects} == set(hostile)
     assert left(root) == set()
     assert bystander.exists()
+
+
+@pytest.mark.parametrize(
+    ("floor", "arguments", "expected", "kept"),
+    [
+        (0, {"down_to": 0}, ["f5", "f4", "f3", "f2", "f1"], None),
+        (2000, {"down_to": 0}, ["f5", "f4", "f3"], 2),
+        (2001, {"down_to": 0}, ["f5", "f4"], 3),
+        (2000, {"older_than": "35s"}, ["f5", "f4"], None),
+        (4000, {"older_than": "35s"}, ["f5"], 1),
+        (2000, {"down_to": 3500}, ["f5", "f4"], None),
+        # the file that would end below the floor is the last that is needed
+        (4500, {"down_to": 4500}, [], 1),
+        (9000, {"down_to": 0}, [], 5),
+    ],
+)
+def test_the_floor_is_always_left(
+    host: Any, root: Path, floor: int, arguments: dict[str, object], expected: list[str], kept: int | None
+) -> None:
+    host.permit(roots=(Root(str(root), 0.0, 0, floor),))
+
+    plan = clean(host, root, **arguments)
+
+    assert names(plan) == expected
+    assert plan.detail.get("kept_by_floor") == kept
+
+
+def test_a_floor_raised_or_reached_since_the_plan_holds_at_the_moment_of_removal(host: Any, root: Path) -> None:
+    plan = clean(host, root, down_to=0)
+    host.permit(roots=(Root(str(root), 0.0, 0, 3000),))
+    # somebody else has removed one meanwhile
+    (root / "sub/f1").unlink()
+
+    outcome = host.run("disk.clean", plan)
+
+    assert outcome.ok
+    assert left(root) == {"f2", "f3", "f4"}
+    assert outcome.detail["left_alone_count"] == 3
+    assert outcome.detail["left_alone"][0]["why"] == "the floor of 3000 bytes would not be left"
+    assert outcome.detail["gone_already"] == 1
+
+
+def test_the_outcome_names_every_file_that_was_removed(host: Any, root: Path) -> None:
+    for number in range(60):
+        put(root / f"many/n{number}", 100.0)
+
+    outcome = host.run("disk.clean", clean(host, root, down_to=0))
+
+    assert len(outcome.effects) == outcome.detail["files_removed"] == 65
+    assert {Path(effect["path"]).name for effect in outcome.effects} == {
+        *(f"f{number}" for number in range(1, 6)),
+        *(f"n{number}" for number in range(60)),
+    }
+
+
+def test_a_plan_holds_only_so_many_bytes_of_paths_and_tells_the_rest_as_a_number(
+    host: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # sub/f5, f4 and sub/f3 are 14 bytes
+    monkeypatch.setattr(disk_clean, "MOST_PATHS", 14)
+
+    plan = clean(host, root, down_to=0)
+
+    assert names(plan) == ["f5", "f4", "f3"]
+    assert plan.detail["beyond_limit"] == {"files": 2, "bytes": 2000}
+
+
+def test_a_hole_in_a_file_is_nothing_that_is_left(host: Any, root: Path) -> None:
+    """Whoever may write there could otherwise lift the floor by a file that is long and holds nothing."""
+    with (root / "hole").open("wb") as file:
+        file.truncate(1 << 30)
+    host.permit(roots=(Root(str(root), 0.0, 0, 0),))
+    everything = clean(host, root, older_than="10s")
+    host.permit(roots=(Root(str(root), 0.0, 0, 2000),))
+
+    plan = clean(host, root, older_than="10s")
+    outcome = host.run("disk.clean", everything)
+
+    assert names(plan) == ["f5", "f4", "f3"]
+    assert outcome.detail["files_removed"] == 3
+    assert left(root) == {"f2", "f1", "hole"}
+
+
+def test_a_root_below_a_root_is_kept_by_its_own_rule_alone(host: Any, root: Path) -> None:
+    host.permit(roots=(Root(str(root), 0.0),))
+    stored = clean(host, root, down_to=0)
+    host.permit(roots=(Root(str(root), 0.0), Root(str(root / "sub"), 3600.0, 0, 1 << 30)))
+
+    plan = clean(host, root, down_to=0)
+    outcome = host.run("disk.clean", stored)
+
+    assert names(plan) == ["f4", "f2"]
+    assert plan.detail["left_out"] == {"protected": 1}
+    assert left(root) == {"f5", "f3", "f1"}
+    assert outcome.detail["refused_count"] == 3

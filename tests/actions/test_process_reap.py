@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from remediator.actions import process_reap
+from remediator.actions import ACTIONS, process_reap
 from remediator.errors import Refused
+from selfheal.common.problems import ConfigError
 from selfheal.common.processes import read_process
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -47,6 +48,17 @@ signal.signal(signal.SIGCHLD, reap)
 WELL = LEAVES.replace("REAPS", "").replace("READY", REAP_ALL)
 SICK = LEAVES.replace("REAPS", "").replace("READY", "")
 DEAF = SICK.replace("children = []", "children = []; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+# its first thread ends by the system call exit (60, or 93 where calls are numbered as on arm64), and the other stays
+HALF = """
+import ctypes, os, platform, signal, threading
+pid = os.fork()
+if pid == 0:
+    threading.Thread(target=threading.Event().wait).start()
+    ctypes.CDLL(None).syscall(60 if platform.machine() == 'x86_64' else 93, 0)
+print('up', flush=True)
+print(pid, flush=True)
+while True: signal.pause()
+"""
 
 
 def is_zombie(host: Any, pid: int) -> bool:
@@ -65,8 +77,21 @@ def test_the_plan_lists_the_parents_with_their_zombies(host: Any) -> None:
     (item,) = plan.items
     assert (item["kind"], item["pid"], item["group"]) == ("process", parent.pid, "worker-a")
     assert sorted(zombie["pid"] for zombie in item["zombies"]) == sorted(map(int, zombies))
-    assert plan.detail == {"group": "worker-a", "grace": 5.0, "terminate_parent": False}
+    assert plan.detail == {"group": "worker-a", "grace": 5.0, "restart_parent": False}
     assert all(is_zombie(host, int(pid)) for pid in zombies)
+
+
+def test_a_child_whose_first_thread_has_ended_lives_and_is_no_zombie(host: Any, wait_until: Wait) -> None:
+    """The kernel shows it as one, but there is nothing to collect, and to end its parent would orphan it."""
+    _, (child,) = host.start(HALF, lines=1)
+    try:
+        wait_until(lambda: read_process(host.policy.procfs, int(child)).state == "Z")
+        plan = host.plan("process.reap", group="worker-a", restart_parent=True)
+    finally:
+        os.kill(int(child), signal.SIGKILL)
+
+    assert plan.items == ()
+    wait_until(lambda: len(host.plan("process.reap", group="worker-a").items) == 1)
 
 
 def test_a_parent_that_hears_collects_and_lives_on(host: Any) -> None:
@@ -104,7 +129,7 @@ def test_only_when_asked_for_a_parent_that_does_not_hear_is_ended(
 ) -> None:
     parent, zombies = host.start(code, lines=3)
 
-    plan = host.plan("process.reap", group="worker-a", grace="300ms", terminate_parent=True)
+    plan = host.plan("process.reap", group="worker-a", grace="300ms", restart_parent=True)
     outcome = host.run("process.reap", plan)
 
     assert outcome.ok, outcome.detail
@@ -116,7 +141,7 @@ def test_only_when_asked_for_a_parent_that_does_not_hear_is_ended(
 def test_a_parent_that_hears_is_not_ended_though_it_was_allowed(host: Any) -> None:
     parent, _ = host.start(WELL, lines=3)
 
-    outcome = host.run("process.reap", host.plan("process.reap", group="worker-a", terminate_parent=True))
+    outcome = host.run("process.reap", host.plan("process.reap", group="worker-a", restart_parent=True))
 
     assert outcome.ok
     assert [effect["signals"] for effect in outcome.effects] == [["SIGCHLD"]]
@@ -131,7 +156,7 @@ def test_a_group_without_zombies_is_an_empty_plan(host: Any) -> None:
 
 def test_a_redo_after_the_zombies_are_gone_signals_nobody(host: Any) -> None:
     parent, _ = host.start(WELL, lines=3)
-    plan = host.plan("process.reap", group="worker-a", terminate_parent=True)
+    plan = host.plan("process.reap", group="worker-a", restart_parent=True)
     host.run("process.reap", plan)
 
     outcome = host.run("process.reap", plan)
@@ -143,7 +168,7 @@ def test_a_redo_after_the_zombies_are_gone_signals_nobody(host: Any) -> None:
 
 def test_a_redo_after_the_parent_is_gone_does_nothing(host: Any) -> None:
     parent, _ = host.start(SICK, lines=3)
-    plan = host.plan("process.reap", group="worker-a", terminate_parent=True)
+    plan = host.plan("process.reap", group="worker-a", restart_parent=True)
     parent.kill()
     parent.wait(10)
 
@@ -155,7 +180,7 @@ def test_a_redo_after_the_parent_is_gone_does_nothing(host: Any) -> None:
 
 def test_a_redo_after_the_parents_pid_is_anothers_does_nothing(host: Any) -> None:
     parent, _ = host.start(SICK, lines=3)
-    plan = host.plan("process.reap", group="worker-a", terminate_parent=True)
+    plan = host.plan("process.reap", group="worker-a", restart_parent=True)
     stored = replace(plan, items=tuple({**item, "start_ticks": 1} for item in plan.items))
 
     outcome = host.run("process.reap", stored)
@@ -175,7 +200,7 @@ def test_a_zombie_of_the_remediator_itself_is_refused(host: Any, wait_until: Wai
         wait_until(lambda: is_zombie(host, zombie.pid))
 
         with pytest.raises(Refused, match=f"pid {os.getpid()} is the remediator itself"):
-            host.plan("process.reap", group="worker-own", terminate_parent=True)
+            host.plan("process.reap", group="worker-own", restart_parent=True)
     finally:
         zombie.wait(10)
 
@@ -199,3 +224,22 @@ def test_a_plan_lists_only_so_many_zombies_and_says_how_many_more(host: Any, mon
 
     assert len(plan.items[0]["zombies"]) == 2
     assert plan.detail["zombies_beyond_limit"] == 1
+
+
+def test_a_plan_of_version_1_is_told_apart_by_the_actions_version(host: Any) -> None:
+    # it asked by another key to end a parent; an intent of version 1 is stopped before its effect
+    assert ACTIONS["process.reap"].version == 2
+    parent, _ = host.start(SICK, lines=3)
+    plan = host.plan("process.reap", group="worker-a", grace="200ms")
+    old = replace(plan, detail={**plan.detail, "terminate_parent": True})
+    del old.detail["restart_parent"]
+
+    outcome = host.run("process.reap", old)
+
+    assert not outcome.ok
+    assert parent.poll() is None
+
+
+def test_the_former_name_of_the_argument_is_no_argument_any_more(host: Any) -> None:
+    with pytest.raises(ConfigError, match="terminate_parent"):
+        host.plan("process.reap", group="worker-a", terminate_parent=True)

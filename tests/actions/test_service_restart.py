@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediator.actions import service_restart
+from remediator.actions._services import commands
 from remediator.errors import OutcomeUnknown, Refused
 
 NOTE = "import sys, pathlib; folder = pathlib.Path(sys.argv[1]); (folder / 'order').open('a').write({!r})\n"
@@ -33,7 +33,7 @@ def test_the_plan_names_the_commands_and_gives_no_arguments_away(host: Any) -> N
     )
     assert plan.detail == {
         "service": "web",
-        "commands_digest": service_restart.digest(host.policy.command("web")),
+        "commands_digest": commands.digest(host.policy.command("web")),
     }
     assert order(host) == []
 

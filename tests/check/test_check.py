@@ -98,6 +98,21 @@ def test_a_missing_configuration_is_one_problem(tmp_path: Path) -> None:
     ]
 
 
+def test_a_broken_configuration_hides_no_mistake_in_the_files_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "one.yml").write_text("playbook: one\nsteps: [{action: process.terminat}]\n")
+    (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: 'up =='}]}]\n")
+    policy = tmp_path / "policy.yml"
+    policy.write_text("process_group: [worker]\n")
+    policy.chmod(0o600)
+    config = tmp_path / "remediator.yml"
+    config.write_text("higest_mode: auto\nrules: [rules.yml]\nplaybooks: ['playbooks/*.yml']\npolicy: policy.yml\n")
+
+    told = {Path(problem.file).name for problem in run(config).problems}
+
+    assert told == {"remediator.yml", "one.yml", "rules.yml", "policy.yml"}
+
+
 def test_every_check_in_the_room_is_in_the_table() -> None:
     modules = {module.name for module in pkgutil.iter_modules(check.__path__)}
 

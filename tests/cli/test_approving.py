@@ -12,7 +12,7 @@ from remediator import address
 from remediator.web import Access, Metrics, WebServer, make_app
 from selfheal.common.clock import ManualClock
 from tests.cli.conftest import EVIL, Told
-from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
+from tests.pipeline.sources import Bench, Sources, alert, playbook
 from tests.pipeline.test_approving import Steady
 
 ASKS = "mode: approve\nverify: none\n"
@@ -30,7 +30,7 @@ class Desk:
     """A running program with one open request, and the command line before it."""
 
     bench: Bench
-    act: Act
+    act: Steady
     server: WebServer
     say: Callable[..., Told]
 
@@ -75,6 +75,21 @@ def test_approvals_tells_what_waits_and_for_exactly_what(desk: Desk) -> None:
     assert found["source"] == "api"
     assert found["items"][0]["alert"]["labels"]["zone"] == EVIL
     assert "\x1b" not in told.out
+
+
+def test_what_a_plan_leaves_out_is_shown_to_whoever_is_asked_and_to_whoever_only_tries(desk: Desk) -> None:
+    left_out = {"files": [{"path": f"a{EVIL}", "class": "secret", "why": "is a key"}], "classes": {"secret": 1}}
+    desk.act.detail = {"left_out": left_out, "checked": {"output": "would write 3"}}
+    desk.act.things = ["another"]
+    # a yes to a plan that is another by now brings the next request
+    desk.selfheal("approve", "1", "--who", "kim")
+    for told in (
+        desk.selfheal("run", "by_hand", "--label", "item=b", "--dry-run"),
+        desk.selfheal("approvals"),
+    ):
+        assert "(secret: is a key)" in told.out
+        assert "would write 3" in told.out
+        assert "\x1b" not in told.out
 
 
 def test_approve_says_yes_once_and_to_what_was_shown(desk: Desk) -> None:

@@ -19,7 +19,10 @@ def test_cancel_tells_the_daemon_who_calls_it_off(home: Home, served: StoreServi
 
     assert told.code == 0
     assert served.cancelled == [(2, "kim")]
-    assert told.out == "Remediation 2: outcome not known, a person must settle it\n"
+    assert told.out.splitlines() == [
+        "Remediation 2: outcome not known, a person must settle it",
+        "The step that runs now ends first; nothing more begins, and what was done is judged.",
+    ]
 
 
 def test_cancel_answers_in_json_too(home: Home, served: StoreService) -> None:

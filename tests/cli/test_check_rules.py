@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from remediator.locale import catalog
 from tests.cli.conftest import Told
 
 HOST = """groups:
@@ -114,3 +115,11 @@ def test_a_file_that_is_broken_hides_nothing_of_the_others(files: list[str], say
     assert told.code == 1
     assert "groups[0].rules[0].expr" in told.out
     assert "Limited" in told.out
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_that_only_what_is_shipped_was_read_is_said(language: str, files: list[str], say: Callable[..., Told]) -> None:
+    expected = catalog(language).say("cli.check.shipped_only")
+
+    assert say("check", "--lang", language).out.splitlines()[0] == expected
+    assert expected not in say("check", "--lang", language, "--rules", *files).out

@@ -194,7 +194,7 @@ def test_runs_lists_and_filters_and_shows_one(home: Home, served: StoreService) 
     everything, unknown = home.selfheal("runs"), home.selfheal("runs", "--in", "unknown", "--json")
     one = home.selfheal("runs", "1")
 
-    assert [line.split()[0] for line in everything.out.splitlines()] == ["2", "1"]
+    assert [line.split()[0] for line in everything.out.splitlines()] == ["No.", "2", "1"]
     assert [run["id"] for run in unknown.json()["items"]] == ["2"]
     assert "process 4242 of worker" in one.out
 
@@ -217,6 +217,15 @@ def test_pause_works_without_a_daemon_and_resume_ends_it(home: Home) -> None:
     assert resumed.out == "Resumed.\n"
     assert again.out == "Nothing was paused.\n"
     assert pause.read(home.own / pause.NAME, 0.0) is None
+
+
+def test_pausing_a_playbook_that_nobody_has_is_said(home: Home, served: StoreService) -> None:
+    names = ("restart_leaking_worker", "restart_wroker")
+    known, unknown = (home.selfheal("pause", "--playbook", name) for name in names)
+
+    assert "No playbook in force is called restart_wroker" in unknown.out
+    assert "No playbook" not in known.out
+    assert unknown.code == 0
 
 
 def test_a_playbook_or_a_target_is_paused_alone_and_every_pause_is_shown(home: Home) -> None:
@@ -326,7 +335,10 @@ def test_settle_tells_the_daemon_what_became_of_it(home: Home, served: StoreServ
 
     assert told.code == 0
     assert served.settled == [(2, how, "kim")]
-    assert told.out == "Remediation 2: outcome not known, a person must settle it\n"
+    assert told.out.splitlines() == [
+        "Remediation 2: outcome not known, a person must settle it",
+        "Taken. It goes on from there at once; selfheal show tells how.",
+    ]
 
 
 def test_settle_says_why_it_was_refused(home: Home, served: StoreService) -> None:

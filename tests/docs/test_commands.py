@@ -73,8 +73,8 @@ def test_the_installed_scripts_are_functions_that_exist() -> None:
 def test_every_benchmark_is_named_in_the_readme_and_every_named_one_exists() -> None:
     named = set(re.findall(r"python -m (benchmarks\.\w+)", README))
     runnable = {
-        f"benchmarks.{path.stem}"
-        for path in (TOP / "benchmarks").glob("*.py")
+        f"benchmarks.{path.parent.name if path.stem == '__main__' else path.stem}"
+        for path in [*(TOP / "benchmarks").glob("*.py"), *(TOP / "benchmarks").glob("*/__main__.py")]
         if re.search(r"\bprint\(json\.dumps\(_?figures", path.read_text("utf-8"))  # the others help these
     }
 

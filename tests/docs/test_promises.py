@@ -67,6 +67,7 @@ def test_every_measurement_can_be_run() -> None:
         "benchmarks.exporter",
         "benchmarks.growth",
         "benchmarks.peers",
+        "benchmarks.healing",
     }
     assert all(find_spec(module) is not None for module in modules)
     assert commands <= set(COMMANDS)

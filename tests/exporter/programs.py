@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -101,9 +100,3 @@ def ask(port: int, path: str, headers: Mapping[str, str] | None = None) -> tuple
         return answer.status, answer.read()
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])

@@ -315,7 +315,8 @@ def test_what_is_written_is_seen_also_when_a_thread_that_came_and_went_wrote_it(
         assert record.counters[-1] == before
 
         assert tell(way).counters[-1] >= before + (1 << 20)
-        assert record.stat.threads == 1
+        # a thread that was joined may still be on its way out of the kernel
+        assert any(tell("nothing").stat.threads == 1 for _ in range(100))
     finally:
         child.end()
 

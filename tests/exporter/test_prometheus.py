@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import bcrypt
 
+from benchmarks.rig import free_port
 from tests.exporter.certificates import issue, make_authority
-from tests.exporter.programs import Running, free_port, running
+from tests.exporter.programs import Running, running
 from tests.exporter.trees import wait_until
 from tests.tools import tool
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.rig import free_port
 from exporter.listening import CannotListenError, describe, take_listeners
 from exporter.notify import Notifier
 from selfheal.common.clock import ManualClock
-from tests.exporter.programs import ask, free_port, running, start
+from tests.exporter.programs import ask, running, start
 from tests.exporter.trees import wait_until
 
 QUIET = "--collector.disable-defaults"

@@ -349,11 +349,14 @@ workspaces:
         for series, value in page.items()
         if series.startswith("selfheal_workspace_")
     }
+    age = float(own.pop("unsaved_age_seconds"))
+    assert age == pytest.approx(SystemClock().now() - 4000.0, rel=1e-3)
     assert own == {
         "changed_files": "0",
         "untracked_files": "1",
         "unmerged_files": "0",
         "oldest_change_timestamp_seconds": "4000.0",
+        "unsaved_files": "1",
         "stash_entries": "0",
         "has_upstream": "1",
         "ahead_commits": "1",

@@ -31,6 +31,7 @@ ALERTS = [
     ("TargetDown", "high", WEB2, 355, 357, None),
     ("DiskFilling", "high", f'{WEB1}, mountpoint="/"', 340, 350, None),
     ("ServiceDown", "critical", f'{WEB1}, service="cron"', 352, 352.5, None),
+    ("MemoryReliefConservative", "goal", WEB1, 352, 354, 356),
     ("Watchdog", "none", "", -60, -60, None),
 ]
 
@@ -102,6 +103,9 @@ def _remediator() -> Iterator[tuple[str, Value]]:
         labels = f'{REMEDIATOR}, playbook="restart_leaking_worker", verdict="{verdict}"'
         ended = START + minute * 60 + 7
         yield f"selfheal_last_remediation_timestamp_seconds{{{labels}}}", _from(minute + 0.2, ended)
+    marked = f'{REMEDIATOR}, playbook="restart_leaking_worker", target="web-1/process_group:worker", text="restarted"'
+    shown = _between(351.2, 411, START + 351 * 60 + 2)
+    yield f"selfheal_annotation_timestamp_seconds{{{marked}}}", shown
 
 
 def _between(begin: float, end: float, value: float) -> Value:

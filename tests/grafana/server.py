@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from benchmarks.rig import free_port
 from tests.grafana.incident import page
 from tests.tools import tool
 
@@ -64,7 +64,7 @@ def serving(folder: Path, scrape: int) -> Iterator[Prometheus]:
     config = folder / "prometheus.yml"
     config.write_text("scrape_configs: []\n", "utf-8")
     program = tool("prometheus")
-    port = _free_port()
+    port = free_port()
     command = [
         program.path,
         f"--config.file={config}",
@@ -94,9 +94,3 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path)
             pass  # not listening yet
         Event().wait(0.05)
     raise AssertionError(f"Prometheus is not ready: {log.read_text('utf-8')}")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

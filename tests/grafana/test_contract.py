@@ -18,6 +18,7 @@ from grafana.panels import ASKED, IN_PROGRESS
 from remediator.model.states import Mode, State, Verdict
 from remediator.web.metrics import Metrics, Readings
 from selfheal.common.clock import SystemClock
+from tests.docs.pages import read
 from tests.grafana.dashboard import DASHBOARD, matchers, metric_names, selectors
 from tests.rules.loaded import ALERTS, RECORDED
 
@@ -35,6 +36,7 @@ EXPORTER = {
     "selfheal_process_group_zombies",
 }
 REMEDIATOR = {
+    "selfheal_annotation_timestamp_seconds",
     "selfheal_config_last_reload_successful",
     "selfheal_decisions_total",
     "selfheal_deliveries_total",
@@ -54,6 +56,13 @@ REMEDIATOR = {
     "selfheal_verdicts_total",
     "selfheal_watchdog_last_seen_timestamp_seconds",
 }
+SWITCHED_ON = {
+    "node_systemd_unit_state",
+    "selfheal_cgroup_cpu_seconds_total",
+    "selfheal_workspace_unsaved_age_seconds",
+    "selfheal_workspace_unsaved_files",
+}
+"""What only hosts export on which a collector was switched on; the reference is made from the collectors."""
 THRESHOLD = "selfheal:threshold"
 
 
@@ -71,7 +80,11 @@ def test_the_dashboard_asks_only_for_what_is_exported_or_recorded() -> None:
 
 
 def test_the_rules_ask_only_for_what_is_exported_or_recorded() -> None:
-    assert asked_by_rules() <= PROMETHEUS | EXPORTER | REMEDIATOR | set(RECORDED) | {THRESHOLD}
+    assert asked_by_rules() <= PROMETHEUS | EXPORTER | SWITCHED_ON | REMEDIATOR | set(RECORDED) | {THRESHOLD}
+
+
+def test_what_must_be_switched_on_is_in_the_reference_of_metrics() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", read("docs", "reference", "metrics.md"), re.MULTILINE)) >= SWITCHED_ON
 
 
 def test_the_remediator_exports_what_the_contract_says() -> None:
@@ -101,7 +114,7 @@ def test_the_exporter_exports_what_the_contract_says_with_the_labels_that_rules_
 
 
 def test_the_contract_lists_no_name_that_nobody_asks_for() -> None:
-    assert asked_by_rules() | metric_names() >= EXPORTER | REMEDIATOR
+    assert asked_by_rules() | metric_names() >= EXPORTER | SWITCHED_ON | REMEDIATOR
 
 
 def test_every_recorded_series_is_read() -> None:

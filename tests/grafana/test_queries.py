@@ -96,7 +96,7 @@ def test_what_the_figures_say_at_the_end_of_the_incident(incidents: Incidents, s
     }
 
     assert shown == {
-        "Firing alerts by severity": [[2], [2], [2]],
+        "Firing alerts by severity": [[2], [2], [2], [1]],
         "Targets down": [[2]],
         "Remediations in progress": [[1]],
         "Proven fixed": [[0.67]],
@@ -142,6 +142,7 @@ def test_marks_stand_at_the_moment_an_alert_became_active_and_a_remediation_ende
     assert moments == {
         "Alerts": [START + minute * 60 for minute in (298, 318, 340, 343, 350, 352, 354, 355)],
         "Remediations": [START + minute * 60 + 7 for minute in (325, 352)],
+        "Marked": [START + 351 * 60 + 2],
     }
 
 

@@ -15,21 +15,23 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from pytest import MonkeyPatch
 
 from remediator import decide, effect
 from remediator.model import (
     ALL_PLAYBOOKS,
     LOCKED,
     Alert,
+    BlastRadius,
     BreakerLimits,
     Effect,
     Facts,
     Frozen,
     FrozenStep,
+    Group,
     Limits,
     Live,
     Mode,
@@ -45,6 +47,7 @@ from remediator.model import (
     nothing_happens,
 )
 from remediator.parts import Jumps
+from remediator.playbooks.match import Site
 from remediator.store import Store, Tx
 from selfheal.common.clock import ManualClock
 
@@ -53,6 +56,7 @@ RATES = (Rate(2, 300.0), Rate(3, 1_500.0))
 HOST_RATES = (Rate(4, 400.0),)
 BREAKER = BreakerLimits(window=2_000.0, minimum=3, share=0.5, open_for=500.0)
 REPEATS = Rate(2, 1_800.0)
+RADIUS = BlastRadius(by=("zone",), count=2, window=700.0)
 PLAYBOOKS = ("one", "two")
 ITEMS = ("a", "b", "c")
 PLAN = Plan(({"kind": "command", "service": "s", "verb": "restart"},))
@@ -71,11 +75,12 @@ def frozen_of(playbook: str, item: str, number: int) -> Frozen:
         target=target,
         # one playbook locks the host, the other its target
         lock_key="host/h1" if playbook == "one" else f"target/{target}",
-        labels={"alertname": "Sick", "instance": "h1:9100", "item": item},
+        labels={"alertname": "Sick", "instance": "h1:9100", "item": item, "zone": "z"},
         starts_at=0.0,
         fingerprint=f"f{number}",
         generator_url="",
-        limits=Limits(cooldown=COOLDOWN, rate=RATES, hold_at_most=1e9),
+        # what the other playbook touches counts for the radius of this one
+        limits=Limits(COOLDOWN, RATES, hold_at_most=1e9, blast_radius=RADIUS if playbook == "two" else None),
         host_rates=HOST_RATES,
         steps=(STEP,),
         verify=None,
@@ -132,12 +137,14 @@ class LimitsHold(RuleBasedStateMachine):
         # every write is synced: in memory that costs nothing, and no power is lost here
         self.folder = tempfile.TemporaryDirectory(prefix="limits-", dir=MEMORY if MEMORY.is_dir() else None)
         self.clock = ManualClock()
-        self.patch = MonkeyPatch()
+        self.patch = pytest.MonkeyPatch()
         self.asked: dict[int, decide.Gathered] = {}
         self.patch.setattr(decide, "gather", self.gather)
         self.numbers = 0
         self.starts: list[tuple[float, str, str]] = []
         self.touches: dict[str, list[float]] = defaultdict(list)
+        self.in_flight: dict[int, str] = {}
+        """The target of each remediation whose effect began and whose end is not told."""
         self.healed: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
         self.fuses = {name: Fuse() for name in (*PLAYBOOKS, ALL_PLAYBOOKS)}
         self.open()
@@ -154,6 +161,8 @@ class LimitsHold(RuleBasedStateMachine):
             window=lambda _frozen: None,
             record=lambda _steps, work: self.store.write(work),
             reached=nothing_happens,
+            in_force=lambda _name: SimpleNamespace(digest="d", mode=Mode.AUTO),
+            site=Site({}, {}, Mode.AUTO),
         )
 
     def teardown(self) -> None:
@@ -171,7 +180,7 @@ class LimitsHold(RuleBasedStateMachine):
         live = Live(asked_at=now, firing=True, active=True, seen_since_delivery=True)
         facts = Facts(
             asked_at=now, delivered_at=now, pause=None, hosts=("h1",), live=live, rule_problem=None,
-            plan={"items": 1}, policy_refusal=None,
+            plan={"items": 1}, policy_refusal=None, group=Group(None, None),
         )  # fmt: skip
         return decide.Gathered(facts, PLAN, {})
 
@@ -237,6 +246,12 @@ class LimitsHold(RuleBasedStateMachine):
             for _ in range(len(self.found(State.RUNNING))):
                 self.effect_ends(0, how)
             self.clock.advance(seconds)
+
+    @rule(how=st.sampled_from(ENDS), seconds=st.sampled_from([150, 300, 310, 350, 400]))
+    def one_target_after_the_other(self, how: str, seconds: int) -> None:
+        """The same fault walks through the whole group, slowly enough for every rate."""
+        for item in ITEMS:
+            self.one_after_the_other("two", item, how, seconds, 1)
 
     @rule(choice=st.integers(0, 9), how=st.sampled_from(["recurred", "held"]))
     @precondition(lambda self: self.found(State.WATCHING))
@@ -353,6 +368,7 @@ class LimitsHold(RuleBasedStateMachine):
         frozen = remediation.frozen
         if how in ("doubt", "crash of its thread"):
             return
+        self.in_flight.pop(remediation.id, None)
         failed = True if how in FAILURES else None if how == "not asked" else False
         if failed is False and how != "held":
             self.healed[frozen.playbook, str(frozen.target)][remediation.id] = now
@@ -378,6 +394,11 @@ class LimitsHold(RuleBasedStateMachine):
                     used = sum(now - at < limit.window for at in starts)
                     assert used < limit.count, f"{used} of {limit} were used already"
             self.starts.append((now, frozen.playbook, target))
+        if frozen.limits.blast_radius is not None:
+            near = {where for where, times in self.touches.items() if any(now - at < RADIUS.window for at in times)}
+            touched = (near | set(self.in_flight.values())) - {target}
+            assert RADIUS.count is not None and len(touched) < RADIUS.count, f"{sorted(touched)} are touched already"
+        self.in_flight[number] = target
         healed = [at for at in self.healed[frozen.playbook, target].values() if now - at < REPEATS.window]
         assert len(healed) < REPEATS.count, "healed again and again"
         for name in (frozen.playbook, ALL_PLAYBOOKS):
@@ -404,8 +425,10 @@ def how_reason(how: str) -> str:
 
 
 TestLimitsHold = LimitsHold.TestCase
+# a busy machine takes its time for so many writes
+TestLimitsHold.pytestmark = [pytest.mark.timeout(600)]  # type: ignore[attr-defined]
 TestLimitsHold.settings = settings(
-    max_examples=50,
+    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

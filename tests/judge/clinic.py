@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rig import free_port
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence.prometheus import Prometheus
-from tests.stack.support import free_port, http_status, wait_until
+from tests.stack.support import http_status, wait_until
 from tests.tools import tool
 
 

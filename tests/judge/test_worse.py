@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.judge import Before, Case, RuleText, Witness, before, judge, prepare, take_baseline, witnesses
+from remediator.judge import (
+    Before,
+    Case,
+    Element,
+    ExpressionCase,
+    RuleText,
+    Witness,
+    before,
+    declared_witnesses,
+    judge,
+    prepare,
+    prepare_expression,
+    take_baseline,
+    witnesses,
+)
 from remediator.judge.noise import LEAST_POINTS
 from tests.judge.test_judge import END, LABELS, NOW, answering, fresh, ours
 
@@ -165,3 +179,48 @@ def test_a_bad_value_counts_only_from_samples_newer_than_the_action() -> None:
     assert bad({X: ours(float("nan"))}) == {}
     # scraped since without giving the series, as after a restart of Prometheus
     assert bad({'timestamp(up{instance=~"i"})': ours(1099.5)}) == {}
+
+
+HERE = {"instance": "i"}
+
+
+def declared(text: str) -> ExpressionCase:
+    case = prepare_expression(text, {})
+    assert isinstance(case, ExpressionCase), str(case)
+    return case
+
+
+@pytest.mark.parametrize(
+    ("text", "quantities"),
+    [
+        ("x < 5", [('x{instance="i"}', 5, 1, 5.0)]),
+        ("x <= 5", [('x{instance="i"}', 5, 1, 5.1)]),
+        ("x > 5", [('x{instance="i"}', 5, -1, 5.0)]),
+        ("5 > x", [('x{instance="i"}', 5, 1, 5.0)]),
+        ("x < y", [('x{instance="i"} - y{instance="i"}', 0, 1, 0.0)]),
+        ("x < 5 and y >= 2", [('x{instance="i"}', 5, 1, 5.0), ('y{instance="i"}', 2, -1, 1.9)]),
+        ("x < 5 and y", [('x{instance="i"}', 5, 1, 5.0)]),
+        ("x == 0", [('x{instance="i"}', 0, 0, None)]),
+        ("x", []),
+        ("x < 5 or y < 5", []),
+        ("x unless y > 5", []),
+    ],
+)
+def test_what_is_declared_healthy_is_worse_the_other_way(
+    text: str, quantities: list[tuple[str, float, int, float | None]]
+) -> None:
+    found = declared_witnesses(declared(text), HERE)
+
+    assert [(each.query, each.threshold, each.worse) for each in found] == [each[:3] for each in quantities]
+    for witness, (*_, ill) in zip(found, quantities, strict=True):
+        assert ill is None or witness.is_bad(ill)
+        assert not any(map(witness.is_bad, [] if ill is None else [ill - 0.2 * witness.worse]))
+
+
+@pytest.mark.parametrize(("text", "says"), [("x < 5", 7.0), ("x > 5", 9.0)])
+def test_of_several_elements_of_what_is_declared_the_best_one_speaks(text: str, says: float) -> None:
+    (witness,) = declared_witnesses(declared(text), HERE)
+    answer = [Element({"instance": "i", "part": part}, value) for part, value in (("a", 7.0), ("b", 9.0))]
+
+    assert witness.value(answer) == says
+    assert witness.value([]) is None

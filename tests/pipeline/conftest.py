@@ -51,6 +51,11 @@ PLAYBOOKS = [
         f"mode: auto\n{FREE}, attempts: 1}}\nsteps: [{LEDGER[2:]}]\n"
         "verify: {healthy_for: 4s, within: 16s, watch: 0s}\n",
     ),
+    playbook(
+        "declared",
+        f"mode: auto\n{FREE}, attempts: 1}}\nsteps: [{LEDGER[2:]}]\n"
+        "verify: {healthy: 'sick{item=\"{{ $labels.item }}\"} < 5', healthy_for: 0s, within: 6s, watch: 4s}\n",
+    ),
     playbook("watching", f"steps: [{LEDGER[2:]}]\n{PROOF}\n"),
     playbook("unasked", f"mode: auto\n{FREE}, attempts: 1}}\nsteps: [{LEDGER[2:]}]\nverify: none\n"),
     playbook(

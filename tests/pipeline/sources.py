@@ -64,6 +64,8 @@ class Sources:
         """Active in Alertmanager for our receiver."""
         self.silenced: list[Alert] = []
         self.away = False
+        self.reloaded_at = 0.0
+        """When Prometheus last loaded its rules."""
         self.known: dict[str, Alert] = {}
         """What was ever firing: Prometheus remembers."""
         self.on_ask: Callable[[str], None] = lambda _question: None
@@ -111,7 +113,7 @@ class Sources:
             case "/api/v1/status/config":
                 return _success(yaml="global: {}\n")
             case "/api/v1/status/runtimeinfo":
-                return _success(startTime="2020-01-01T00:00:00Z")
+                return _success(startTime="2020-01-01T00:00:00Z", lastConfigTime=to_rfc3339(self.reloaded_at))
         if "timestamp(" in form["query"]:
             # nothing is from before its start
             return _success(resultType="vector", result=[])

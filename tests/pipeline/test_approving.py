@@ -29,12 +29,13 @@ class Steady(Act):
     """An action whose plan is what the test says it is."""
 
     things: list[str] = field(default_factory=lambda: ["a"])
+    detail: dict[str, Any] = field(default_factory=dict)
 
     def plan(self, _arguments: Any, _context: Context) -> Plan:
         """Plan the same things as long as they are the same."""
         self.planned += 1
         self.while_planning()
-        return Plan(tuple({"kind": "command", "service": "test", "verb": verb} for verb in self.things))
+        return Plan(tuple({"kind": "command", "service": "test", "verb": verb} for verb in self.things), self.detail)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ SETTLES = 61
 """Seconds after a jump within which nothing begins, so that there is a fresh answer of everybody."""
 STEP = 900.0
 QUICK = "cooldown: 0s, rate: [1000/1h], lock: target"
-NOT_ASKED = "monitoring: {targets: 1000000, scrape_gap: 0, after_restart: 0s}\n"
+NOT_ASKED = "monitoring: {targets: 1000000, scrape_gap: 0, after_restart: 0s}\ntrust: {not_fixed: 6}\n"
 both_ways = pytest.mark.parametrize("jump", [HOURS, -HOURS], ids=["ahead", "back"])
 
 

@@ -109,7 +109,7 @@ def wait_on_a_full_disk(disk: Path) -> None:
         for _ in range(4):
             clock.advance(6)
             app.engine.wake()
-            until(lambda: not app.engine._running and not app.engine._ready_count, 20, 0.01)
+            until(lambda: not app.engine._running and not app.engine.queue_depth(), 20, 0.01)
         assert (len(act.ran), waits.ran, fails.ran) == (1, [], []), (act.ran, waits.ran, fails.ran)
         assert app.metrics.registry.get_sample_value("selfheal_store_errors_total") >= 1
         assert_whole(bench)

@@ -13,7 +13,7 @@ from tests.pipeline.sources import Act, Bench, alert, playbook
 
 ONE = "{action: test.act}"
 LIMITS = "cooldown: 0s, rate: [1000/1h], lock: target, attempts: 1"
-NOT_ASKED = "monitoring: {targets: 1000000, scrape_gap: 0, after_restart: 0s}\n"
+NOT_ASKED = "monitoring: {targets: 1000000, scrape_gap: 0, after_restart: 0s}\ntrust: {not_fixed: 6}\n"
 
 
 def fall_ill(bench: Bench, *items: str) -> None:
@@ -123,3 +123,41 @@ def test_one_of_many_that_began_together_waits_until_they_are_over(bench: Bench,
 
     assert sorted(states) == [("held", "monitoring_broken"), *[("skipped", "not_our_host")] * 4]
     assert (ran, soon, len(act.ran)) == (0, 0, 1)
+
+
+def test_a_further_step_waits_while_the_monitoring_is_broken_but_not_what_must_always_run(
+    bench: Bench, act: Act, clock: ManualClock
+) -> None:
+    bench.careful = "monitoring: {targets: 1000000, scrape_gap: 0, after_restart: 30s}"
+
+    def reload() -> None:
+        clock.advance(2)
+        bench.sources.reloaded_at = clock.now()
+
+    act.while_running = reload
+    bench.start(playbook(f"{ONE}, {ONE}", limits=LIMITS))
+    fall_ill(bench, "a")
+    begun = act.verbs()
+    act.while_running = lambda: None
+    bench.advance(20)
+    held = (
+        act.verbs(),
+        bench.states(),
+        [each["reason"] for each in bench.detail()["events"] if each["kind"] == "step"],
+    )
+    bench.advance(12)
+
+    assert begun == ["1"]
+    assert held[:2] == (["1"], [("running", "allowed")])
+    assert "monitoring_broken" in held[2]
+    assert (len(act.ran), bench.states()) == (2, [("succeeded", "proof_not_asked")])
+
+    act.while_running = reload
+    bench.write(playbook(f"{ONE}, {{action: test.act, always: true}}", limits=LIMITS))
+    assert bench.app is not None
+    bench.app.reload()
+    bench.sources.firing.clear()
+    bench.sources.listed.clear()
+    bench.advance(40)
+    fall_ill(bench, "b")
+    assert (len(act.ran), bench.states()[0]) == (4, ("succeeded", "proof_not_asked"))

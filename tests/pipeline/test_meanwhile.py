@@ -206,3 +206,17 @@ def test_that_the_last_step_was_done_makes_no_success_of_one_before_it_that_fail
     bench.rest()
 
     assert bench.states() == [("failed", "step_failed")]
+
+
+def test_an_alert_that_another_prometheus_saw_first_is_decided_again(bench: Bench, sources: Sources, act: Act) -> None:
+    sources.firing = []
+    bench.start(TEXT)
+    bench.deliver(alert())
+    before = bench.states()
+    # ours sees it at its next evaluation, and the alert comes for this replica too
+    bench.clock.advance(1.0)
+    sources.firing = [alert()]
+    bench.deliver(alert())
+
+    assert before == [("skipped", "unknown_to_prometheus")]
+    assert len(act.ran) == 1

@@ -93,4 +93,6 @@ def test_what_two_pairs_tell_of_is_healed_once(rig: Pair) -> None:
     assert [entry["labels"]["item"] for entry in alerts] == ["disk"]
     replicas = {entry["labels"]["replica"] for entry in rig.api("/api/v1/alerts")["items"]}
     assert replicas <= {"a", "b"}
-    assert len(rig.api("/api/v1/remediations")["items"]) == 1
+    # the Prometheus that is asked may be the second to see it
+    states = [each["state"] for each in rig.api("/api/v1/remediations")["items"]]
+    assert len(states) - states.count("skipped") == 1

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.rig import free_port
 from remediator import probes
 from remediator.actions import problems
 from remediator.actions.local import LocalDispatch
@@ -34,7 +35,6 @@ from selfheal.common.problems import ConfigError
 from selfheal.common.shipped import shipped
 from tests.docs.pages import table
 from tests.redteam.policies import program
-from tests.stack.support import free_port
 
 
 class Host:

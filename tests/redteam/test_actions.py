@@ -67,6 +67,7 @@ class World:
 
     def check_unhurt(self) -> None:
         assert self.process.poll() is None
+        assert os.getpriority(os.PRIO_PROCESS, self.process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
         assert self.file.read_text() == "gold"
         assert not self.canary.exists()
 
@@ -81,11 +82,35 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 FORBIDDEN: dict[str, dict[str, object]] = {
     "process.terminate": {"group": "precious"},
-    "process.reap": {"group": "precious", "terminate_parent": True},
+    "process.reap": {"group": "precious", "restart_parent": True},
     "service.restart": {"service": "web"},
+    "service.reload": {"unit": "precious.service"},
+    "service.start": {"unit": "precious.service"},
+    "service.reset_failed": {"unit": "precious.service"},
+    "process.limit": {"unit": "precious.service", "cpu": 0.5},
+    "scale.set": {"template": "precious@.service", "to": 1},
     "disk.clean": {"root": "ROOT", "older_than": "0s"},
+    "disk.vacuum_journal": {"older_than": "0s"},
+    "process.renice": {"group": "precious", "nice": 19},
+    "process.ionice": {"group": "precious", "class": "idle"},
+    "memory.reclaim": {"unit": "precious.service", "amount": "1MiB"},
+    "memory.drop_caches": {},
+    "command.run": {"command": "web"},
+    "http.request": {"url": "http://127.0.0.1:1/"},
+    "ansible.play": {"playbook": "web"},
+    "silence.create": {"for": "1h", "comment": "x"},
+    "git.commit_safe": {"work_tree": "/srv/precious"},
+    "git.checkpoint": {"work_tree": "/srv/precious"},
 }
 """Every action that touches something, with arguments that no policy of these tests permits."""
+
+
+WRITTEN = frozenset(
+    {"disk.vacuum_journal", "memory.reclaim", "memory.drop_caches"}
+    | {"command.run", "http.request", "ansible.play", "silence.create", "git.commit_safe", "git.checkpoint"}
+    | {"service.reload", "service.start", "service.reset_failed", "process.limit", "scale.set"}
+)
+"""Actions that need a written journal, tree or /proc, or a systemd: their own tests take the policy away from them."""
 
 
 def test_every_action_that_touches_something_is_tried() -> None:
@@ -130,8 +155,44 @@ def forged(name: str, world: World) -> Plan:
         case "process.reap":
             # a zombie that is claimed to be there, so that its parent is ended
             zombie = {"pid": world.process.pid, "start_ticks": 1}
-            detail = {"terminate_parent": True, "grace": 0.1, "group": "precious"}
+            detail = {"restart_parent": True, "grace": 0.1, "group": "precious"}
             return Plan((world.item(zombies=[zombie]),), detail)
+        case "process.renice" | "process.ionice":
+            item = world.item()
+            thread = {"tid": item["pid"], "start_ticks": item["start_ticks"], "was": 0}
+            return Plan(({**item, "threads": [thread]},), {"group": "precious", "nice": 19, "ioprio": 3 << 13})
+        case "memory.reclaim":
+            place = {"unit": "precious.service", "cgroup": "/precious.service", "inode": 1}
+            return Plan(({"kind": "memory", **place, "bytes": 1 << 20},))
+        case "memory.drop_caches":
+            return Plan(({"kind": "memory", "name": "page cache", "bytes": 1},))
+        case "disk.vacuum_journal":
+            folders = [{"directory": str(root), "inode": root.stat().st_ino}]
+            return Plan(({**file, "inode": seen.st_ino},), {"directories": folders})
+        case "command.run":
+            item = {"kind": "command", "command": "web", "parameters": {}}
+            return Plan((item,), {"command": "web", "command_digest": ""})
+        case "http.request":
+            return Plan(({"kind": "request", "method": "POST", "url": "http://127.0.0.1:1/"},), {"expect": None})
+        case "ansible.play":
+            return Plan(({"kind": "ansible", "playbook": "web"},), {"playbook": "web", "parameters": {}})
+        case "silence.create":
+            matcher = {"name": "alertname", "value": ".*", "isRegex": True, "isEqual": True}
+            item = {"kind": "silence", "seconds": 9e9, "comment": "x", "matchers": [matcher]}
+            return Plan((item,), {"mark": "1-x"})
+        case "service.reload" | "service.start" | "service.reset_failed":
+            run = {"active_state": "failed", "main_pid": 0, "invocation_id": ""}
+            item = {"kind": "unit", "unit": "precious.service", "verb": "start"}
+            return Plan((item,), {"unit": "precious.service", **run})
+        case "process.limit":
+            limit = {"property": "CPUQuota", "from": "infinity", "to": "10000"}
+            return Plan(({"kind": "limit", "unit": "precious.service", **limit},), {"unit": "precious.service"})
+        case "scale.set":
+            item = {"kind": "unit", "unit": "precious@1.service", "verb": "stop"}
+            return Plan((item,), {"template": "precious@.service", "running": [1], "count": 1, "to": 0})
+        case "git.commit_safe" | "git.checkpoint":
+            blob = {"kind": "blob", "path": "file", "change": "added", "mode": "100644", "blob": "0" * 40, "rule": "**"}
+            return Plan((blob,), {"work_tree": str(root)})
         case "service.restart":
             return Plan(({"kind": "command", "service": "web", "verb": "start"},), {"service": "web"})
     identity = [root.stat().st_dev, root.stat().st_ino]
@@ -150,7 +211,7 @@ def test_a_forged_plan_touches_nothing_that_the_policy_does_not_permit(world: Wo
     world.check_unhurt()
 
 
-@pytest.mark.parametrize("name", FORBIDDEN)
+@pytest.mark.parametrize("name", sorted(set(FORBIDDEN) - WRITTEN))
 def test_a_permitted_plan_is_refused_once_the_policy_is_taken_away(world: World, name: str) -> None:
     root = str(world.file.parent)
     world.policy = Policy(

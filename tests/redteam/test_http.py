@@ -7,20 +7,21 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.rig import free_port
 from remediator.errors import ActionFailed, OutcomeUnknown, Refused
-from remediator.outgoing import LARGEST_KEPT, Request, reach, send
+from remediator.outgoing import LARGEST_KEPT, Request, machine, reach, send, without
 from remediator.policy import Policy, Refusal, place_of
 from remediator.policy.addresses import read_address
 from remediator.policy.values import Url
+from selfheal.common.secrets import Secret
 from tests.exporter.certificates import make_authority
-from tests.stack.support import free_port
 
 
 class Far:
@@ -185,6 +186,91 @@ def test_the_monitoring_is_asked_and_never_told_under_any_of_its_names(far: Far)
         with pytest.raises(Refused, match="belongs to the monitoring itself; it may only be asked"):
             send(policy, Request("POST", place), 5.0, time.monotonic)
     assert [method for method, _, _, _ in far.asked] == ["GET"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("protected", ["localhost", "prometheus.example"])
+def test_a_name_that_leads_to_the_monitoring_is_another_of_its_names(
+    far: Far, monkeypatch: pytest.MonkeyPatch, address: str, protected: str
+) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    place = (address, far.port, 0, 0) if ":" in address else (address, far.port)
+    answers = lambda host, port, **_: [(family, socket.SOCK_STREAM, 6, "", place)]  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    url = f"http://shop.example:{far.port}/"
+    policy = permitting(url, methods=("GET", "POST"), protected_addresses=frozenset({(protected, far.port)}))
+
+    with pytest.raises(Refused, match="leads to the monitoring itself; it may only be asked"):
+        send(policy, Request("POST", url), 10.0, time.monotonic)
+    assert get(policy, url).status == 200
+    assert [method for method, _, _, _ in far.asked] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        ("127.0.0.1", "localhost"),
+        ("127.8.8.8", "localhost"),
+        ("::1", "localhost"),
+        ("0.0.0.0", "localhost"),
+        ("::ffff:127.0.0.1", "localhost"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+    ],
+)
+def test_a_machine_is_told_by_its_addresses_whatever_their_form(address: str, wanted: str) -> None:
+    assert machine(address) == wanted
+
+
+ECHOES = {
+    "whole": b'{"got": "Basic dXNlcjpwYXNzL3dvcmQ="}',
+    "without its scheme": b"token dXNlcjpwYXNzL3dvcmQ= is wrong",
+    "decoded": b"no such user: user:pass/word",
+    "the password alone": b"pass/word is wrong",
+    "as some write JSON": b'{"password": "pass\\/word"}',
+}
+
+
+@pytest.mark.parametrize("name", ECHOES)
+def test_a_secret_that_is_told_back_is_not_kept_however_it_is_written(name: str) -> None:
+    kept = without(Secret("Basic dXNlcjpwYXNzL3dvcmQ="), ECHOES[name])
+
+    assert b"<secret>" in kept
+    assert b"pass" not in kept.replace(b"password", b"")
+    assert b"dXNlcj" not in kept
+
+
+def test_a_neighbour_of_the_monitoring_on_another_port_is_told(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{far.port}/"
+    policy = permitting(url, methods=("POST",), protected_addresses=frozenset({("localhost", far.port + 1)}))
+
+    assert send(policy, Request("POST", url), 10.0, time.monotonic).status == 200
+
+
+def test_a_chunk_of_a_size_below_nothing_does_not_fill_our_memory() -> None:
+    taken = 0
+    block, most = b"x" * 65_536, 64 * 1024 * 1024
+
+    def serve() -> None:
+        nonlocal taken
+        peer, _ = listening.accept()
+        with peer, suppress(OSError):
+            peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+            while taken < most:
+                peer.sendall(block)
+                taken += len(block)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    with suppress(ActionFailed):
+        assert len(get(permitting(url), url, 30.0).body) <= LARGEST_KEPT
+    listening.close()
+    thread.join(20)
+
+    assert taken < most
 
 
 def test_of_a_large_answer_the_beginning_is_kept(far: Far) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from remediator.ansible import run_ansible
 from remediator.errors import ActionFailed, Refused
 from remediator.policy import Policy, Refusal
 from remediator.policy.values import Ansible, Parameter, ParameterType, Programs, Unit
-from remediator.shell import Asked, run_ansible, run_named, run_unit
+from remediator.shell import Asked, run_named
+from remediator.systemctl import run_unit
 from tests.redteam.policies import echo, give_away, program, text
 
 SHOW = """
@@ -85,7 +87,7 @@ def test_the_alert_comes_by_input_only_where_the_policy_says_so_and_nothing_of_o
     silent = json.loads(run_named(permitting(echo()), asked, 20.0, time.monotonic).output)
 
     assert json.loads(told[1]) == alert
-    assert told[1].count("\n") == 0
+    assert (told[1].count("\n"), told[1][-1]) == (1, "\n")
     assert silent[1] == ""
     assert told[2] == silent[2] == ["HOME", "LANG", "PATH"]
     assert told[3] == "/"
@@ -135,6 +137,35 @@ def test_a_program_that_could_be_replaced_is_not_started(tmp_path: Path) -> None
     (tmp_path / "bin").chmod(0o1777)
 
     assert run_program(path) == "ran"
+
+
+def test_a_link_that_could_be_made_to_lead_elsewhere_is_not_started(tmp_path: Path) -> None:
+    path = program(tmp_path / "tool", "print('hi')")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open/link").symlink_to(path)
+    (tmp_path / "link").symlink_to("open/link")
+    (tmp_path / "open").chmod(0o777)
+
+    for each in (tmp_path / "open/link", tmp_path / "link"):
+        assert "everybody may write in" in run_program(each)
+
+    (tmp_path / "open").chmod(0o755)
+
+    assert run_program(tmp_path / "link") == "ran"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder or link away")
+def test_a_program_in_another_users_folder_or_behind_their_link_is_not_started(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    path = program(tmp_path / "theirs/tool", "print('hi')")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+
+    assert run_program(link) == "ran"
+    os.lchown(link, 65_534, 65_534)
+    assert "link belongs to uid 65534" in run_program(link)
+    os.chown(tmp_path / "theirs", 65_534, 65_534)
+    assert "could be replaced: uid 65534 owns" in run_program(path)
 
 
 def test_another_users_program_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

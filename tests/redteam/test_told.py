@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.rig import free_port
 from remediator.app import App
 from remediator.errors import Refused, StoreUnavailable
 from remediator.reading import read
-from tests.stack.support import free_port
 
 
 @pytest.fixture

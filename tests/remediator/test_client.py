@@ -12,9 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from benchmarks.rig import free_port
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
-from tests.stack.support import free_port, wait_until
+from tests.stack.support import wait_until
 
 
 class Far:

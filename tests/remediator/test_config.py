@@ -13,7 +13,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from remediator.config import describe, is_loopback, parse_listen_address, shipped_files
+from remediator.config import SHIPPED_PLAYBOOKS, describe, listens_locally, parse_listen_address, shipped_files
 from remediator.config.reading import load
 from remediator.config.written import KEYS
 from remediator.model import Limits, Mode, Rate
@@ -75,7 +75,7 @@ def test_hosts_alone_are_a_configuration_and_the_rest_has_defaults(tmp_path: Pat
     assert config.host_rates == (Rate(10, 3600.0),)
     assert (config.reconcile, config.retention) == (30.0, 90 * 86_400.0)
     assert config.policy is config.process_config is None
-    assert len(config.playbooks) == 6
+    assert config.playbooks == shipped_files(SHIPPED_PLAYBOOKS)
     assert {path.name for path in config.rules} >= {"process.yml", "target.yml"}
     assert not any("example" in path.name for path in config.rules)
 
@@ -214,8 +214,8 @@ def test_what_is_no_address_to_listen_on_is_refused(text: str, tmp_path: Path) -
 def test_an_address_is_read_into_host_and_port() -> None:
     assert parse_listen_address("[::1]:9977") == ("::1", 9977)
     assert parse_listen_address(":80") == ("0.0.0.0", 80)
-    assert is_loopback("::1")
-    assert not is_loopback("127.0.0.1.example")
+    assert listens_locally("::1")
+    assert not listens_locally("127.0.0.1.example")
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from remediator.engine import AGEING, Engine, Handler
+from remediator.engine import Engine, Handler
 from remediator.errors import StoreUnavailable
 from remediator.model import Alert, Reason
+from remediator.queue import AGEING
 from remediator.store import Store
 from selfheal.common.clock import ManualClock, SystemClock
 
@@ -526,4 +527,4 @@ def test_a_thousand_rows_are_all_done_once(store: Store, start: Callable[..., En
     assert wait_for(engine.idle, 30.0)
     assert sorted(ran) == list(range(1_000))
     assert left(store) == []
-    assert list(engine._known()) == []
+    assert list(engine._queue.known()) == []

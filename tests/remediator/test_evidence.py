@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from benchmarks.rig import free_port
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence import Evidence, FrozenRule, Trouble
@@ -21,7 +22,7 @@ from remediator.evidence.shared import Shared
 from remediator.model import Alert, Reason, Verify
 from selfheal.common.clock import ManualClock, SystemClock
 from tests.judge.clinic import Clinic, Scraped, alerting, scraping, silence
-from tests.stack.support import free_port, wait_until
+from tests.stack.support import wait_until
 
 RULES = """
 groups:

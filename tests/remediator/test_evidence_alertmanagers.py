@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from benchmarks.rig import free_port
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
 from remediator.evidence.alertmanager import LEFT_ALONE, Alertmanagers, Suppressed
 from remediator.evidence.silences import read_silence
 from selfheal.common.clock import ManualClock
 from tests.judge.clinic import alerting, silence
-from tests.stack.support import free_port, wait_until
+from tests.stack.support import wait_until
 
 CONFIG = """
 route: {receiver: selfheal}
@@ -28,7 +29,7 @@ inhibit_rules:
 """
 LABELS = {"alertname": "Sick", "instance": "a:1", "zone": 'a "b" \\ {{ $x }}\nline 환자'}
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pytest
 
 from remediator.client import Client
 from remediator.errors import SourceUnavailable
-from remediator.evidence import Evidence, FrozenRule
+from remediator.evidence import Evidence, FrozenRule, quantities
 from remediator.evidence.prometheus import Prometheus
 from remediator.evidence.samples import MOST_POINTS
 from remediator.model import Verify
@@ -214,8 +214,9 @@ def test_no_more_points_are_asked_for_than_are_kept(liar: Liar, interval: float,
     liar.on_ask = lambda path: asked.append(dict(parse_qsl(urlsplit(path).query)))
     evidence = Evidence(Client(liar.url), [], SystemClock())
 
-    evidence.before(RULE, {}, {"at": 1e9}, interval)
-    evidence.since(RULE, {}, {"at": 1e9}, 1e9 + watched, interval)
+    wanted = quantities(RULE, None, {}, {})
+    evidence.before(wanted, 1e9, interval)
+    evidence.since(wanted, (1e9, 1e9 + watched), interval)
 
     before, since = asked
     assert float(before["end"]) == 1e9
@@ -231,4 +232,4 @@ def test_no_more_points_are_asked_for_than_are_kept(liar: Liar, interval: float,
 def test_a_prometheus_that_does_not_answer_leaves_the_past_unknown(liar: Liar) -> None:
     liar.rest = (503, "")
 
-    assert Evidence(Client(liar.url), [], SystemClock()).before(RULE, {}, {"at": 1e9}, 1.0) is None
+    assert Evidence(Client(liar.url), [], SystemClock()).before(quantities(RULE, None, {}, {}), 1e9, 1.0) is None

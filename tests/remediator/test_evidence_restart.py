@@ -22,6 +22,9 @@ groups:
       - {alert: Sick, expr: 'x > 5'}
       - {alert: Recorded, expr: 'x:recorded > on (instance) group_left () (group by (instance) (x:recorded) * 5)'}
       - {alert: Present, expr: 'x'}
+      - {alert: Grouped, expr: 'x > on (instance) group_left () (group by (instance) (x) * 5)'}
+      - {alert: Summed, expr: 'x > on (instance) group_left () (sum by (instance) (x) / 4)'}
+      - {alert: Sifted, expr: 'x > on (instance) group_left () (group by (instance) (x > 1) * 5)'}
 """
 HOSTILE = 'a "quote" \\ back\nslash {{ $labels.x }} 환자 \u2028'
 TARGETS = {
@@ -29,6 +32,8 @@ TARGETS = {
     "sick": {"zone": HOSTILE},
     "one": {"instance": "same", "site": "a"},
     "two": {"instance": "same", "site": "b"},
+    "lives": {"instance": "shared", "zone": "lives"},
+    "ended": {"instance": "shared", "zone": "ended"},
 }
 
 pytestmark = pytest.mark.timeout(90)
@@ -124,3 +129,22 @@ def test_a_neighbour_with_another_value_of_an_external_label_does_not_fire_for_o
     assert world.live("Sick", "two").firing is True
     # the proof does not know whose label it is, so it waits for both: late, but never wrong
     assert not world.health("one", baseline, end).healthy
+
+
+def test_only_what_is_read_for_the_alert_itself_holds_it_back_after_a_restart(world: World) -> None:
+    world.scraped.stop()
+    # as a group of processes that ended meanwhile: its samples live on for five minutes
+    world.scraped.scrape(world.clinic, {name: labels for name, labels in TARGETS.items() if name != "ended"})
+    world.scraped.start()
+
+    for alert in ("Sick", "Grouped"):
+        wait_until(lambda alert=alert: world.live(alert, "lives").firing is True, 20)
+    # what was read of Prometheus before, it started since; within ten seconds that is noticed
+    wait_until(lambda: world.live("Sick", "ended").blind == ("prometheus",), 20)
+    for alert in ("Grouped", "Summed", "Sifted"):
+        wait_until(lambda alert=alert: world.live(alert, "ended").blind == ("prometheus",), 5)
+    for alert in ("Sick", "Grouped"):
+        assert (world.live(alert, "lives").firing, world.live(alert, "lives").blind) == (True, ())
+    # a sum, and what sifts by values, read the group that ended
+    for alert in ("Summed", "Sifted"):
+        assert world.live(alert, "lives").blind == ("prometheus",)

@@ -13,8 +13,9 @@ import pytest
 from remediator.guards import GUARDS
 from remediator.judge import Proof
 from remediator.locale import LANGUAGES, catalog, pick_language
-from remediator.locale.words import fate, item, last_decision, moment, word
+from remediator.locale.words import fate, item, last_decision, moment, why, word
 from remediator.model import Answer, BreakerState, Mode, Reason, State, StepState, Verdict
+from remediator.model.trust import Missing
 from remediator.store.chain import Break
 from selfheal.cli import COMMANDS, OWN_PARSER
 from selfheal.common.shipped import shipped
@@ -30,6 +31,7 @@ SETS: dict[str, type[StrEnum]] = {
     "reason": Reason,
     "proof": Proof,
     "audit": Break,
+    "trust_missing": Missing,
 }
 KEYS = sorted(ENGLISH.keys())
 
@@ -57,6 +59,7 @@ def test_korean_is_korean() -> None:
     # what is a name, a pattern of placeholders or a command line stays as it is
     assert {key for key in same if not key.endswith(".examples")} <= {
         "item.command",
+        "item.reference",
         "cli.why.fingerprint",
         "up.remediation",
     }
@@ -159,6 +162,16 @@ def test_items_and_times_are_worded() -> None:
     assert item(ENGLISH, {"kind": "process", "pid": 7, "group": "{evil}"}) == "process 7 of {evil}"
     assert item(ENGLISH, {"kind": "file", "path": "/a"}) == "file /a"
     assert item(ENGLISH, {"kind": "command", "service": "web", "verb": "start"}) == "start web"
+    assert item(ENGLISH, {"kind": "memory", "unit": "web.service", "bytes": 7}) == "7 bytes of memory of web.service"
+    assert item(ENGLISH, {"kind": "memory", "name": "page cache", "bytes": 7}) == "7 bytes of memory of page cache"
+    assert item(ENGLISH, {"kind": "command", "command": "tidy {x}", "parameters": {}}) == "command tidy {x}"
+    request = {"kind": "request", "method": "POST", "url": "http://127.0.0.1:1/a?token=secret"}
+    assert item(ENGLISH, request) == "POST http://127.0.0.1:1/a"
+    assert item(ENGLISH, {"kind": "ansible", "playbook": "p", "host": "h"}) == "Ansible playbook p on h"
+    assert item(ENGLISH, {"kind": "ansible", "playbook": "p"}) == "Ansible playbook p"
+    assert item(ENGLISH, {"kind": "silence", "seconds": 1800.0, "id": "x"}) == "a silence of 30m"
+    assert item(ENGLISH, {"kind": "silence", "id": "x"}) == "the end of silence x"
+    assert item(ENGLISH, {"kind": "mark", "text": "{evil}"}) == "mark: {evil}"
     assert item(ENGLISH, {"kind": "moon"}) == "moon"
     assert moment("2026-01-01T02:03:04.567Z") == "2026-01-01 02:03:04 UTC"
     assert moment(None) == ""
@@ -169,3 +182,10 @@ def test_the_last_decision_is_the_one_with_the_last_time() -> None:
 
     assert last_decision(decisions) == ([{"at": "2", "guard": "a"}], 1)
     assert last_decision([]) == ([], 0)
+
+
+def test_what_runs_again_is_not_told_with_the_verdict_of_the_look_before() -> None:
+    run = {"verdict": Verdict.UNPROVEN, "reason": Reason.SETTLED_NOT_DONE}
+
+    assert why(ENGLISH, run | {"state": State.RUNNING}) == ENGLISH.say("reason.settled_not_done")
+    assert why(ENGLISH, run | {"state": State.UNKNOWN}) == ENGLISH.say("verdict.unproven")

@@ -43,9 +43,14 @@ class Alert:
         return str(self.rule["expr"])
 
     @property
+    def condition(self) -> str:
+        """Its PromQL without the gate behind `unless`, which belongs to the alert that fires in its place."""
+        return self.expression.partition(" unless ")[0]
+
+    @property
     def thresholds(self) -> list[dict[str, str]]:
-        """Check, level, measured series and default of every threshold in the expression."""
-        return [found.groupdict() for found in THRESHOLD.finditer(self.expression)]
+        """Check, level, measured series and default of every threshold in the condition."""
+        return [found.groupdict() for found in THRESHOLD.finditer(self.condition)]
 
 
 def _rules() -> Iterator[tuple[Path, dict[str, Any]]]:

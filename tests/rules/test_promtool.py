@@ -73,3 +73,13 @@ def test_a_longer_wait_is_found_by_the_unit_tests(alert: Alert, tmp_path: Path) 
 
     assert done.returncode != 0
     assert alert.name in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    "alert", [alert for alert in ALERTS if " unless " in alert.expression], ids=lambda alert: alert.name
+)
+def test_a_gate_that_is_left_out_is_found_by_the_unit_tests(alert: Alert, tmp_path: Path) -> None:
+    done = spoilt(alert, tmp_path, f" unless {alert.expression.partition(' unless ')[2]}", "")
+
+    assert done.returncode != 0
+    assert alert.name in done.stderr + done.stdout

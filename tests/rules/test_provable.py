@@ -15,6 +15,7 @@ WINDOWS = {
     "CollectorFailing": 240,
     "HostCpuHigh": 120,
     "ProcessSpinning": 60,
+    "UnitCpuHigh": 60,
     "RemediatorStageErrors": 300,
     "RemediatorStoreErrors": 300,
     "RemediatorEvidenceErrors": 120,

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from benchmarks.rig import free_port
 from selfheal.common.clock import to_rfc3339
 from selfheal.stack.config import Settings, wanted_ports
 from selfheal.stack.demo import GIVE_UP_AFTER, RUN_WITHIN, Director, Record
@@ -24,7 +25,7 @@ from selfheal.stack.layout import Layout
 from selfheal.stack.patient import FAULTS
 from selfheal.stack.patient.control import Refused, ask
 from selfheal.stack.patient.decoys import Decoys
-from tests.stack.support import free_port, wait_until
+from tests.stack.support import wait_until
 
 NOW = 1_800_000_000.0
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.rig import free_port
 from selfheal.stack.tools import COMPILED_IN, NAMES, RELATIVE, Tool, ToolsMissing, find, patch, provide
-from tests.stack.support import free_port, http_status, wait_until
+from tests.stack.support import http_status, wait_until
 from tests.tools import tool
 
 NOBODY = 65534

@@ -232,6 +232,35 @@ def test_an_event_of_a_later_time_keeps_what_came_after_it(store: Store) -> None
     assert verify(store).ok
 
 
+AHEAD = 4_000_000_000.0
+"""A time that the clock of these tests has not reached."""
+
+
+def test_events_from_ahead_of_the_clock_go_with_what_came_after_them(store: Store) -> None:
+    write_events(store, 2)
+    write_events(store, 3, at=AHEAD)
+    write_events(store, 2)
+    write_events(store, 1, at=AHEAD)
+
+    # more of them in a row than are looked at in one go
+    gone = [store.write(lambda tx: tx.prune_events(5_000.0, 2)) for _ in range(5)]
+
+    assert gone == [2, 2, 2, 1, 0]
+    # how old the last one is nobody knows yet
+    assert verify(store).begins_after == 7
+    assert verify(store).ok
+
+
+def test_events_from_ahead_of_the_clock_stay_while_what_came_after_them_is_young(store: Store) -> None:
+    write_events(store, 2, at=AHEAD)
+    write_events(store, 1, at=9_000.0)
+    write_events(store, 2)
+
+    for limit in (1, 2, 100):
+        assert store.write(lambda tx, limit=limit: tx.prune_events(5_000.0, limit)) == 0
+    assert verify(store).begins_after == 0
+
+
 def test_what_is_taken_back_leaves_no_gap(store: Store, add: Callable[..., int]) -> None:
     id = add()
 

@@ -84,7 +84,7 @@ def test_the_detail_has_decisions_steps_evidence_and_events(store: Store, add: C
             "intent_at": "1970-01-01T00:16:42.000Z",
             "ended_at": "1970-01-01T00:16:43.000Z",
             "plan": {"items": [item], "detail": {"why": "rss"}},
-            "outcome": {"ok": True, "effects": [item], "detail": {"signal": "TERM"}},
+            "outcome": {"ok": True, "effects": [item], "detail": {"signal": "TERM"}, "rows": []},
         },
         {
             "position": 1,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remediator.errors import RemediatorError, StoreUnavailable
+from remediator.model import Mode
+from remediator.model.trust import Evidence
 from remediator.web import Delivery, Metrics, WebServer
 from selfheal.common.clock import SystemClock
 
@@ -110,6 +112,7 @@ class FakeService:
     settled: list[tuple[int, str, str]] = field(default_factory=list)
     cancelled: list[tuple[int, str]] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    proposed: list[tuple[str, Mode, Evidence]] = field(default_factory=list)
     full: bool = False
     broken: bool = False
     not_unknown: bool = False
@@ -162,6 +165,12 @@ class FakeService:
         if self.not_unknown:
             raise RemediatorError(f"remediation {id} is unknown: nothing of it is left to call off")
         self.cancelled.append((id, who))
+
+    def trust(self) -> list[dict[str, Any]]:
+        return []
+
+    def proposals(self) -> list[tuple[str, Mode, Evidence]]:
+        return self.proposed
 
     def problems(self) -> list[str]:
         return self.troubles

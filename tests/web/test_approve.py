@@ -21,7 +21,7 @@ from selfheal.common.clock import ManualClock
 from selfheal.common.keys import ApiKey, Role, digest_of, new_key
 from selfheal.common.problems import ConfigError
 from selfheal.common.secrets import Secret
-from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
+from tests.pipeline.sources import Bench, Sources, alert, playbook
 from tests.pipeline.test_approving import Steady
 from tests.web.program import running
 from tests.web.site import API_TOKEN, Answer
@@ -37,7 +37,7 @@ class Linked:
     """A program with one request, the server before it, and the way to the request's page."""
 
     bench: Bench
-    act: Act
+    act: Steady
     server: WebServer
     path: str
 
@@ -121,6 +121,20 @@ def test_everything_that_a_yes_is_for_stands_on_the_page(linked: Linked) -> None
 
     assert [count for count in range(50) if f"number{count} test" not in page] == []
     assert "<summary>and 30 more</summary>" in page
+
+
+def test_what_the_plan_leaves_out_and_what_its_dry_run_wrote_stand_on_the_page(linked: Linked) -> None:
+    left_out = {"files": [{"path": f"a{EVIL}", "class": "secret", "why": "is a key"}], "classes": {"secret": 1}}
+    linked.act.detail = {"left_out": left_out, "checked": {"output": f"would write{EVIL}"}}
+    linked.act.things = ["another"]
+    linked.say()
+    path = urlsplit(linked.app.approvals()["items"][0]["link"]).path.removeprefix("/behind")
+
+    page = Page(linked.ask(path=path + "?lang=en").text)
+
+    assert f"left out: a{EVIL} (secret: is a key)" in page.text
+    assert f"would write{EVIL}" in page.text
+    assert "script" not in {tag for tag, _ in page.tags}
 
 
 def test_only_this_page_lets_a_form_send_and_nothing_keeps_or_frames_it(linked: Linked) -> None:

@@ -73,6 +73,26 @@ def test_while_stopped_an_alert_is_stored_and_nothing_is_asked_or_done(bench: Be
     assert [each["kind"] for each in entries(bench)] == ["monitoring_stopped", "fate"]
 
 
+def test_while_stopped_what_begins_anew_is_stored_as_another_and_left_alone_too(
+    bench: Bench, act: Act, clock: ManualClock
+) -> None:
+    app = bench.start(HEAL)
+    monitoring_control.stop(parts(bench), "kim", "a move", None)
+    # the fate is stored with the delivery, not by a turn that may come later
+    assert app.engine.stop()
+    bench.deliver(alert(), rest=False)
+    clock.advance(60)
+    bench.deliver(alert(starts_at=clock.now()), rest=False)
+    bench.deliver(alert(starts_at=clock.now()), rest=False)
+
+    assert [(each["fate"], each["closed_at"] is None) for each in bench.alerts()] == [
+        ("monitoring_stopped", True),
+        ("monitoring_stopped", False),
+    ]
+    assert (bench.remediations(), act.ran) == ([], [])
+    assert [each["kind"] for each in entries(bench)] == ["monitoring_stopped", "fate", "fate"]
+
+
 def test_started_again_what_is_still_on_is_healed_without_a_new_delivery(bench: Bench, act: Act) -> None:
     bench.start(HEAL)
     monitoring_control.stop(parts(bench), "kim", "a move", None)

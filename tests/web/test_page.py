@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from remediator.model import ENDS, LIVE, State
+from remediator.model import ENDS, LIVE, Mode, State
+from remediator.model.trust import Evidence
 from tests.web.site import ALERT, API_TOKEN, DETAIL, RUN, Site
 
 EVIL = '<script>alert(1)</script>" onload="x" {{ 7*7 }} {who} &amp; \x1b[2J'
@@ -51,6 +52,29 @@ def test_the_page_shows_what_is_wrong_and_what_was_done(site: Site) -> None:
     assert "web-1/process_group:worker" in page.text
     assert "fixed, proven on fresh samples" in page.text
     assert {"href": "/runs/7?lang=en"} in page.named("a")
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "restart_leaking_worker has earned ask first (approve): 39 of 40 judged runs succeeded, over 8 days."),
+        ("ko", "8일 동안 판정된 실행 40건 중 39건이 성공했습니다."),
+    ],
+)
+def test_a_promotion_that_is_proposed_is_shown_with_its_numbers(site: Site, language: str, told: str) -> None:
+    earned = Evidence(judged=40, succeeded=39, first_at=0.0, last_at=8 * 86_400.0 + 5)
+    site.service.proposed = [
+        ("restart_leaking_worker", Mode.OBSERVE, earned),
+        # what highest_mode hides, and what no file holds any more
+        ("restart_leaking_worker", Mode.APPROVE, earned),
+        ("gone", Mode.OBSERVE, earned),
+    ]
+
+    text = Page(site.ask("GET", f"/?lang={language}").text).text
+
+    assert told in text
+    assert text.count("selfheal trust promote") == 1
+    assert "selfheal trust promote restart_leaking_worker --why" in text
 
 
 def test_a_quiet_host_is_told_so(site: Site) -> None:

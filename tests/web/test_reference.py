@@ -50,6 +50,7 @@ def test_every_metric_is_in_the_table_with_its_labels(site: Site) -> None:
         "selfheal_remediator_unhealed_in_a_row",
         "selfheal_remediator_selftest_age_seconds",
         "selfheal_remediator_root_cause_candidates",
+        "selfheal_annotation_timestamp_seconds",
     }
 
     assert {name for name in served if not name.endswith("_created")} == set(described) - moment

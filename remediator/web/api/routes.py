@@ -15,6 +15,7 @@ from remediator.web.api import (
     policy,
     remediations,
     status,
+    trust,
 )
 from remediator.web.api.call import Route
 
@@ -25,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     *remediations.ROUTES,
     *alerts.ROUTES,
     *playbooks.ROUTES,
+    *trust.ROUTES,
     *approvals.ROUTES,
     *pauses.ROUTES,
     *breakers.ROUTES,

@@ -1,0 +1,133 @@
+"""What `selfheal check` says of commands, requests, Ansible and silences: is it permitted, and is it there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from remediator.check import run
+
+CONFIG = """state: {folder}/state
+prometheus: {{url: http://127.0.0.1:9090}}
+alertmanagers: [{{url: http://127.0.0.1:9093}}]
+hosts: {{web-1: {{instances: ["web-1:9976"]}}}}
+playbooks: ["{folder}/playbook.yml"]
+rules: [shipped]
+policy: policy.yml
+highest_mode: auto
+"""
+PLAYBOOK = """playbook: act
+trigger: {manual: true}
+when: up{instance="{{ $labels.instance }}"} == 0
+mode: auto
+target: {host: "{{ $labels.instance }}", service: web}
+steps: [STEP]
+verify: {healthy: 'up{instance="{{ $labels.instance }}"} >= 1', within: 5m}
+"""
+POLICY = """commands:
+  tidy: {run: [/bin/true, "{size}"], parameters: {size: {type: number, at_most: 10}}}
+urls: {"http://127.0.0.1:8080/admin": {methods: [GET, POST]}}
+ansible: {play: {playbook: /p.yml, inventory: "h,", parameters: {x: {type: choice, of: [a]}}}}
+silences: {longest: 6m}
+"""
+
+
+def problems(folder: Path, step: str, policy: str = POLICY) -> list[str]:
+    """Return what is said of the playbook and of the policy, each without its file."""
+    (folder / "playbook.yml").write_text(PLAYBOOK.replace("STEP", step))
+    (folder / "policy.yml").write_text(policy)
+    (folder / "policy.yml").chmod(0o600)
+    (folder / "remediator.yml").write_text(CONFIG.format(folder=folder))
+    names = (f"{folder}/playbook.yml: ", f"{folder}/policy.yml: ")
+    found = [str(problem) for problem in run(folder / "remediator.yml").problems]
+    told = [text.removeprefix(name) for text in found for name in names if text.startswith(name)]
+    return [
+        text.replace(str(folder), "FOLDER") for text in told if "/p.yml" not in text and "ansible_playbook" not in text
+    ]
+
+
+RIGHT = [
+    "{action: command.run, with: {command: tidy, parameters: {size: 3}}}",
+    '{action: command.run, with: {command: tidy, parameters: {size: "{{ $labels.size }}"}}}',
+    '{action: http.request, with: {url: "http://127.0.0.1:8080/admin/x"}}',
+    '{action: ansible.play, with: {playbook: play, parameters: {x: "a"}}}',
+    "{action: silence.create, with: {for: 5m30s, comment: x}, undo: true}",
+    "{action: annotate.mark, with: {text: x}}",
+]
+
+
+@pytest.mark.parametrize("step", RIGHT)
+def test_what_the_policy_permits_passes(tmp_path: Path, step: str) -> None:
+    assert problems(tmp_path, step) == []
+
+
+WRONG = {
+    "{action: command.run, with: {command: other}}": (
+        "steps[0].with.command: command 'other' is not permitted; name it under commands in FOLDER/policy.yml"
+    ),
+    "{action: command.run, with: {command: tidy, parameters: {size: 11}}}": (
+        "steps[0].with.parameters.size: must be from 0 to 10; mend it, or the parameter in FOLDER/policy.yml"
+    ),
+    "{action: command.run, with: {command: tidy}}": (
+        "steps[0].with.parameters: tidy is not given its parameter size; add it, or a default in the policy"
+    ),
+    '{action: http.request, with: {url: "http://127.0.0.1:8080/admin", method: DELETE}}': (
+        "steps[0].with.method: DELETE is not permitted at http://127.0.0.1:8080/admin; there are GET, POST"
+    ),
+    '{action: http.request, with: {url: "http://127.0.0.1:8080/"}}': (
+        "steps[0].with.url: http://127.0.0.1:8080/ is not permitted; list it under urls in FOLDER/policy.yml"
+    ),
+    "{action: ansible.play, with: {playbook: other}}": (
+        "steps[0].with.playbook: playbook 'other' is not permitted; name it under ansible in FOLDER/policy.yml"
+    ),
+    "{action: ansible.play, with: {playbook: play, parameters: {x: b}}}": (
+        "steps[0].with.parameters.x: must be one of a; mend it, or the parameter in FOLDER/policy.yml"
+    ),
+    "{action: silence.create, with: {for: 7m, comment: x}, timeout: 2m, undo: true}": (
+        "steps[0].with.for: a silence of 7m is not permitted; FOLDER/policy.yml allows 6m at most"
+    ),
+    "{action: silence.create, with: {for: 5m, comment: x}}": (
+        "steps[0]: is left standing when a later step fails, and hides that from people and from the ladder; "
+        "add undo: true"
+    ),
+    "{action: silence.create, with: {for: 5m31s, comment: x}, undo: true}": (
+        "steps[0].with.for: 5m31s is longer than it takes to know whether it helped; "
+        "lower it to 5m30s: until it ends nobody hears that it did not"
+    ),
+    "{action: command.run, with: {command: tidy, parameters: {size: 3}}, undo: true}": (
+        "steps[0].undo: command.run cannot take back what it did; remove undo"
+    ),
+}
+
+
+@pytest.mark.parametrize("step", WRONG)
+def test_what_the_policy_does_not_permit_is_told_with_the_remedy(tmp_path: Path, step: str) -> None:
+    assert problems(tmp_path, step) == [WRONG[step]]
+
+
+def test_a_policy_that_permits_no_silence_says_how(tmp_path: Path) -> None:
+    step = "{action: silence.create, with: {for: 5m, comment: x}, undo: true}"
+
+    assert problems(tmp_path, step, "{}\n") == [
+        "steps[0].with.for: a silence is not permitted; write silences: {longest: 2h} in FOLDER/policy.yml"
+    ]
+
+
+def test_a_check_that_is_no_program_and_a_secret_that_is_not_private_are_warned_of(tmp_path: Path) -> None:
+    secret = tmp_path / "far.key"
+    secret.write_text("Bearer x")
+    secret.chmod(0o644)
+    policy = (
+        "commands: {tidy: {run: [/bin/true], check: [/nonexistent]}}\n"
+        'urls: {"http://127.0.0.1:1/": {authorization_file: far.key}, '
+        '"http://127.0.0.1:2/": {authorization_file: no}}\n'
+    )
+
+    assert problems(tmp_path, "{action: command.run, with: {command: tidy}}", policy) == [
+        "commands.tidy.check: /nonexistent is no program that this user may start; mend the path",
+        "urls.http://127.0.0.1:1/.authorization_file: FOLDER/far.key can be read or written by others (mode 0644); "
+        "run chmod 600 FOLDER/far.key",
+        "urls.http://127.0.0.1:2/.authorization_file: FOLDER/no cannot be read (No such file or directory); "
+        "write the header into it, and chmod 600 it",
+    ]
