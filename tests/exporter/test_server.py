@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from prometheus_client.openmetrics.parser import text_fd_to_metric_families
@@ -426,10 +426,14 @@ def test_one_that_lingers_after_its_last_answer_makes_room() -> None:
         lingering.sendall(b"nonsense\r\n\r\n")
         assert read_answer(lingering)[0] == 400
 
-        # it does not close its half, and must not keep others out
-        with connect(server) as sock:
-            sock.sendall(ASK % b"/-/healthy")
-            assert read_answer(sock)[0] == 200
+        # it does not close its half, and must not keep others out from the moment on at which it lingers
+        def lets_in() -> bool:
+            with suppress(OSError), connect(server) as sock:
+                sock.sendall(ASK % b"/-/healthy")
+                return read_answer(sock)[0] == 200
+            return False
+
+        wait_until(lets_in)
         assert own(server)['selfheal_exporter_http_connections_dropped_total{reason="evicted"}'] == "1"
 
 
