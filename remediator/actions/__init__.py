@@ -6,58 +6,61 @@ only through the doors (`signals`, `shell`, `files`), which ask the policy thems
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import cast
 
-from remediator.actions import (
-    annotate_mark,
-    ansible_play,
-    command_run,
-    disk_clean,
-    disk_vacuum_journal,
-    git_checkpoint,
-    git_commit_safe,
-    http_request,
-    memory_drop_caches,
-    memory_reclaim,
-    notify_log,
-    process_ionice,
-    process_limit,
-    process_reap,
-    process_renice,
-    process_terminate,
-    scale_set,
-    service_reload,
-    service_reset_failed,
-    service_restart,
-    service_start,
-    silence_create,
-)
 from remediator.actions.arguments import problems, validate
 from remediator.model import Action
 
 __all__ = ["ACTIONS", "problems", "validate"]
 
-ACTIONS: Mapping[str, Action] = {
-    process_terminate.name: process_terminate,
-    process_reap.name: process_reap,
-    service_restart.name: service_restart,
-    service_reload.name: service_reload,
-    service_start.name: service_start,
-    service_reset_failed.name: service_reset_failed,
-    process_limit.name: process_limit,
-    scale_set.name: scale_set,
-    disk_clean.name: disk_clean,
-    process_renice.name: process_renice,
-    process_ionice.name: process_ionice,
-    memory_reclaim.name: memory_reclaim,
-    memory_drop_caches.name: memory_drop_caches,
-    disk_vacuum_journal.name: disk_vacuum_journal,
-    command_run.name: command_run,
-    http_request.name: http_request,
-    ansible_play.name: ansible_play,
-    silence_create.name: silence_create,
-    annotate_mark.name: annotate_mark,
-    git_commit_safe.name: git_commit_safe,
-    git_checkpoint.name: git_checkpoint,
-    notify_log.name: notify_log,
-}
+
+class _Table(Mapping[str, Action]):
+    """Actions by name; the module of one is loaded when it is first asked for.
+
+    What no playbook of this host uses is not resident. A module is called as its action is, with _ for the dot.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Action:
+        if name not in self._names:
+            raise KeyError(name)
+        return cast(Action, import_module(f"{__name__}.{name.replace('.', '_')}"))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+ACTIONS: Mapping[str, Action] = _Table(
+    "process.terminate",
+    "process.reap",
+    "service.restart",
+    "service.reload",
+    "service.start",
+    "service.reset_failed",
+    "process.limit",
+    "scale.set",
+    "disk.clean",
+    "process.renice",
+    "process.ionice",
+    "memory.reclaim",
+    "memory.drop_caches",
+    "disk.vacuum_journal",
+    "command.run",
+    "http.request",
+    "ansible.play",
+    "silence.create",
+    "annotate.mark",
+    "git.commit_safe",
+    "git.checkpoint",
+    "notify.log",
+)

@@ -4,14 +4,79 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from remediator import actions
-from remediator.actions import ACTIONS, problems, validate
+from remediator.actions import (
+    ACTIONS,
+    annotate_mark,
+    ansible_play,
+    command_run,
+    disk_clean,
+    disk_vacuum_journal,
+    git_checkpoint,
+    git_commit_safe,
+    http_request,
+    memory_drop_caches,
+    memory_reclaim,
+    notify_log,
+    problems,
+    process_ionice,
+    process_limit,
+    process_reap,
+    process_renice,
+    process_terminate,
+    scale_set,
+    service_reload,
+    service_reset_failed,
+    service_restart,
+    service_start,
+    silence_create,
+    validate,
+)
 from remediator.errors import Refused
-from remediator.model import Effect, Plan
+from remediator.model import Action, Effect, Plan
+
+CHECKED: tuple[Action, ...] = (
+    annotate_mark,
+    ansible_play,
+    command_run,
+    disk_clean,
+    disk_vacuum_journal,
+    git_checkpoint,
+    git_commit_safe,
+    http_request,
+    memory_drop_caches,
+    memory_reclaim,
+    notify_log,
+    process_ionice,
+    process_limit,
+    process_reap,
+    process_renice,
+    process_terminate,
+    scale_set,
+    service_reload,
+    service_reset_failed,
+    service_restart,
+    service_start,
+    silence_create,
+)
+"""The table loads modules by name, so it is here that their types are checked against the contract."""
+
+
+def test_every_action_of_the_table_was_checked_against_the_contract() -> None:
+    assert {each.name: each for each in CHECKED} == dict(ACTIONS)
+
+
+def test_what_no_playbook_uses_is_not_loaded() -> None:
+    look = "import remediator.app, sys; print(sorted(m for m in sys.modules if m.startswith('remediator.actions.')))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.strip() == "['remediator.actions.arguments', 'remediator.actions.local']"
 
 
 def test_every_action_module_is_in_the_table() -> None:
