@@ -49,6 +49,8 @@ SCRAPE = "5s"
 """How often Prometheus scrapes and evaluates; every second it would take more of the machine than all else."""
 PAUSE = 0.02
 """Seconds between two alerts on one connection."""
+DRAINED = 1_800.0
+"""Seconds that the last one may take to come to the end of what the killed ones left."""
 MOST_OFTEN = 20
 """Times that a point is passed before it kills."""
 MOST_VERIFIED = 3
@@ -191,7 +193,7 @@ def measure(kills: int, seed: int) -> dict[str, Any]:
                     print(f"\r{number + 1} kills", end="", file=sys.stderr, flush=True)
             rig.start_remediator()
             feeder.stop()
-            until(lambda: rig.api("/api/v1/status")["queue"]["depth"] == 0, 300, 0.5)
+            until(lambda: rig.api("/api/v1/status")["queue"]["depth"] == 0, DRAINED, 0.5)
             counts = rig.api("/api/v1/status")["counts"]
             found = fates(rig)
         finally:
