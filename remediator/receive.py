@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -100,16 +100,28 @@ def _store(tx: Tx, batch: Batch, now: float) -> None:
     count = len(batch.alerts) + len(batch.malformed)
     tx.add_delivery(now, batch.receiver, count, batch.truncated, batch.version)
     # of two replicas that tell of one alert, the one for which it still fires is believed
-    firing = {alert.fingerprint for alert in batch.alerts if alert.status == "firing"}
+    firing = since_the_first(alert for alert in batch.alerts if alert.status == "firing")
+    told = {alert.fingerprint for alert in firing}
     stopped = tx.monitoring_stopped(now) is not None
-    for alert in batch.alerts:
-        if alert.status == "firing" or alert.fingerprint not in firing:
-            take(tx, alert, now, stopped)
+    for alert in (*firing, *(each for each in batch.alerts if each.fingerprint not in told)):
+        take(tx, alert, now, stopped)
     for text, problem in batch.malformed:
         tx.add_malformed(now, text, problem)
     if batch.truncated:
         # the rest of the group is only in Alertmanager; reconciliation fetches it as if delivered
         tx.schedule("reconcile", 0, now)
+
+
+def since_the_first(firing: Iterable[Alert]) -> list[Alert]:
+    """Given alerts that fire, return them with the start that the first replica tells of each.
+
+    A replica that missed one scrape begins anew; as long as the other's alert goes on, so does the period.
+    """
+    alerts = list(firing)
+    first: dict[str, float] = {}
+    for alert in alerts:
+        first[alert.fingerprint] = min(alert.starts_at, first.get(alert.fingerprint, alert.starts_at))
+    return [replace(alert, starts_at=first[alert.fingerprint]) for alert in alerts]
 
 
 def take(tx: Tx, alert: Alert, now: float, stopped: bool = False) -> None:

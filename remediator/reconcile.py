@@ -16,6 +16,7 @@ from remediator.receive import (
     final_until_reload,
     is_later_period,
     rest_after,
+    since_the_first,
     take,
     to_be_decided_again,
 )
@@ -41,7 +42,8 @@ def reconcile(parts: Parts, now: float) -> float:
     except SourceUnavailable:
         # counted where it was asked
         return due
-    active = {alert.fingerprint: alert for alert in (identified(one, parts.config.ignore_labels) for one in found)}
+    known = since_the_first(identified(one, parts.config.ignore_labels) for one in found)
+    active = {alert.fingerprint: alert for alert in known}
     counts: Counter[str] = Counter()
     for page in open_pages(parts):
         counts += _compare(parts, page, active, now)

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.rig import until
 from remediator import pause
-from remediator.model import Context, Pause, Plan, Reason, State, Try, Verdict
+from remediator.model import Alert, Context, Pause, Plan, Reason, State, Try, Verdict
 from remediator.receive import TRIES_THAT_COUNT, rest_after
 from remediator.store import Tx
 from selfheal.common.clock import ManualClock, from_rfc3339
@@ -97,6 +97,30 @@ def test_a_new_period_whose_resolve_was_swallowed_is_another_alert(
 
     assert [entry["closed_at"] is None for entry in bench.alerts()] == [True, False]
     assert len(act.ran) == 2
+
+
+@pytest.mark.parametrize("told_by", ["a delivery", "Alertmanager's list"])
+@pytest.mark.parametrize("flapped", ["a", "b"])
+@pytest.mark.parametrize("last", ["a", "b"])
+def test_a_replica_that_missed_a_scrape_begins_no_new_period_while_the_other_goes_on(
+    bench: Bench, sources: Sources, act: Act, clock: ManualClock, told_by: str, last: str, flapped: str
+) -> None:
+    def told(replica: str, starts_at: float) -> Alert:
+        return alert(starts_at=starts_at, replica=replica)
+
+    sources.listed = [told("a", 1_699_999_990.0), told("b", 1_699_999_991.0)]
+    bench.start(playbook(ONE))
+    clock.advance(20)
+    started = {"a": 1_699_999_990.0, "b": 1_699_999_991.0} | {flapped: clock.now() - 5}
+    both = [told(replica, started[replica]) for replica in sorted(started, reverse=last == "a")]
+    if told_by == "a delivery":
+        bench.deliver(*both)
+    else:
+        sources.listed = both
+        bench.advance(11)
+
+    assert len(bench.alerts()) == 1
+    assert len(act.ran) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,17 @@ import pytest
 from benchmarks import ledger
 from benchmarks.rig import Rig, free_port, running, until
 from selfheal.stack.tools import default_folder, provide
-from tests.pipeline.conftest import FREE, LEDGER, RULES, playbook
+from tests.pipeline.conftest import FREE, LEDGER, playbook
 from tests.tools import tool
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
+# a scrape that a busy machine misses ends no alert, for then it would rightly be healed again
+RULES = """groups:
+  - name: cases
+    rules:
+      - {alert: Sick, expr: "last_over_time(sick[20s]) > 0", labels: {severity: warning}}
+"""
 BOOK = playbook("plain", f"mode: auto\n{FREE}, attempts: 3}}\nsteps: [{LEDGER[2:]}]\nverify: none\n")
 
 
