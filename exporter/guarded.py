@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import socket
 import ssl
 import threading
@@ -17,7 +15,7 @@ from exporter.encode import Family, Metric
 from exporter.limits import Bucket
 from exporter.messages import Request, Response
 from selfheal.common.clock import Clock
-from selfheal.common.passwords import Passwords
+from selfheal.common.passwords import Passwords, basic_credentials
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.tls import client_is_allowed, server_context
 from selfheal.common.watched import Watched
@@ -119,7 +117,7 @@ class GuardedDoor:
                     return Response(429, b"429: too many requests; try again later\n")
         users = terms.config.users
         if users:
-            name, password = _credentials(request.headers.get("authorization", ""))
+            name, password = basic_credentials(request.headers.get("authorization", ""))
             if name is None or not self._passwords.are_right(users, name, password):
                 return Response(401, b"401: name or password is wrong\n", headers={"WWW-Authenticate": "Basic"})
         return None
@@ -158,16 +156,3 @@ class GuardedDoor:
                 self._complaint = ""
             logger.info("web configuration is in order again", extra={"file": str(self._path)})
         return terms
-
-
-def _credentials(header: str) -> tuple[str | None, str]:
-    """Given an Authorization header, return name and password of basic authentication; no name if it has none."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None, ""
-    try:
-        pair = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
-    except (binascii.Error, ValueError):
-        return None, ""
-    name, colon, password = pair.partition(":")
-    return (name, password) if colon else (None, "")

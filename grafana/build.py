@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from grafana.panels import moments, panels, variables
+from grafana.frame import moments, variables
+from grafana.panels import panels
 from grafana.parts import Json
 from selfheal.common.shipped import shipped
 

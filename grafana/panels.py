@@ -20,14 +20,12 @@ from grafana.parts import (
     bars,
     fixed,
     lines,
-    marks,
     override,
     override_query,
     shades,
     stacks,
     stat,
     table,
-    variable,
 )
 from selfheal.common.shipped import shipped
 
@@ -51,49 +49,6 @@ def panels() -> list[Json]:
         _decisions(),
         _hosts(),
         _verdicts(),
-    ]
-
-
-def variables() -> list[Json]:
-    """Return the choices at the top. `up` feeds them because every target has it, whatever its job is called."""
-    return [
-        {
-            "current": {"selected": True, "text": "Selfheal Prometheus", "value": "selfheal-prometheus"},
-            "hide": 0,
-            "includeAll": False,
-            "label": "Data source",
-            "multi": False,
-            "name": "datasource",
-            "options": [],
-            "query": "prometheus",
-            "refresh": 1,
-            "regex": "",
-            "skipUrlSync": False,
-            "type": "datasource",
-        },
-        variable("job", "Job", "label_values(up, job)"),
-        variable("instance", "Instance", 'label_values(up{job=~"$job"}, instance)'),
-    ]
-
-
-def moments() -> list[Json]:
-    """Return the marks on the curves: an alert became active, a remediation ended, a playbook marked the moment."""
-    return [
-        marks(
-            "Alerts",
-            CRITICAL,
-            f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}",
-            "{{alertname}} on {{instance}}",
-            [7],
-        ),
-        marks(
-            "Remediations",
-            OK,
-            "(selfheal_last_remediation_timestamp_seconds > 0) * 1000",
-            "{{playbook}}: {{verdict}}",
-            [7, 8],
-        ),
-        marks("Marked", OK, "selfheal_annotation_timestamp_seconds * 1000", "{{target}}: {{text}}", [7, 8]),
     ]
 
 

@@ -124,6 +124,11 @@ def overtakes(ended: float | None, asked_at: float, now: float) -> bool:
     return not (math.isfinite(ended) and asked_at <= now < ended - JUMP)
 
 
+def lapsed(parts: Parts, row: StepRow) -> bool:
+    """Say whether the effect of an intent may no longer begin: what allowed it is too long ago, or we are ending."""
+    return parts.stopping.is_set() or parts.clock.now() - row.intent_at > INTENT_FRESH
+
+
 def carry_out(parts: Parts, remediation: Remediation, row: StepRow, do: Callable[[], Outcome], follow: Follow) -> None:
     """Do what the stored intent `row` says, and store what became of it."""
     parts.reached("intent_stored")

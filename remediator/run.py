@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from remediator.between import between_steps
-from remediator.effect import INTENT_FRESH, Result, carry_out, left_over, overtakes, paused, wait
+from remediator.effect import Result, carry_out, lapsed, left_over, overtakes, paused, wait
 from remediator.evidence import Trouble
 from remediator.guards import mode, monitoring
 from remediator.model import (
@@ -66,7 +66,7 @@ def run(parts: Parts, remediation: Remediation, occurrence: Occurrence) -> None:
     if last is not None and last.state is StepState.INTENT:
         step = remediation.frozen.steps[last.position]
         called_off = remediation.cancel is not None and not step.always
-        if called_off or parts.stopping.is_set() or parts.clock.now() - last.intent_at > INTENT_FRESH:
+        if called_off or lapsed(parts, last):
             parts.record(remediation.frozen.steps, lambda tx: _take_back(tx, remediation, last, parts.clock.now()))
         else:
             host = remediation.frozen.target.host

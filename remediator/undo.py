@@ -10,9 +10,9 @@ from functools import partial
 
 from remediator.effect import (
     ATTEMPTS_AT_MOST,
-    INTENT_FRESH,
     Result,
     carry_out,
+    lapsed,
     left_over,
     paused,
     told,
@@ -131,7 +131,7 @@ def undo(parts: Parts, remediation: Remediation) -> None:
     if last.state is not StepState.INTENT:
         if not parts.stopping.is_set():
             parts.record(remediation.frozen.steps, lambda tx: _next(parts, tx, remediation.id))
-    elif parts.stopping.is_set() or parts.clock.now() - last.intent_at > INTENT_FRESH:
+    elif lapsed(parts, last):
         # its effect is known not to have begun; a pause may have come since
         parts.record(remediation.frozen.steps, lambda tx: _take_back(tx, remediation.id, last, parts.clock.now()))
     else:

@@ -12,10 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from remediator.model import Action, Argument, ArgumentType, Json
-from remediator.policy import Door, Policy
-from remediator.policy.managed import permitted_container, permitted_program
-from remediator.policy.scale import scaling
-from remediator.policy.work_trees import permitted_work_tree
+from remediator.policy import Policy
+from remediator.policy.look_ups import look_up
 from selfheal.common.durations import parse_duration
 from selfheal.common.problems import ConfigError, Problem
 
@@ -64,7 +62,7 @@ def validate(action: Action, raw: Mapping[str, Any], policy: Policy) -> Json:
         raise ConfigError(faults)
     for name, argument in action.arguments.items():
         if values[name] is not None:
-            _look_up(argument.type, values[name], policy)
+            look_up(policy, argument.type, values[name])
     return values
 
 
@@ -246,32 +244,3 @@ _READERS: Mapping[ArgumentType, Callable[[Any], Any]] = {
     ArgumentType.CONTAINER: _text,
     ArgumentType.PROGRAM: _text,
 }
-
-
-def _look_up(kind: ArgumentType, value: Any, policy: Policy) -> None:
-    """Ask the policy for a lookup's value. Raise Refused if it does not list it."""
-    match kind:
-        case ArgumentType.GROUP:
-            refusal = policy.may_group(value)
-            if refusal is not None:
-                raise policy.refused(Door.SIGNALS, refusal)
-        case ArgumentType.ROOT:
-            policy.root(value)
-        case ArgumentType.SERVICE:
-            policy.command(value)
-        case ArgumentType.UNIT:
-            policy.unit(value)
-        case ArgumentType.TEMPLATE:
-            scaling(policy, value)
-        case ArgumentType.COMMAND:
-            policy.named_command(value)
-        case ArgumentType.URL:
-            policy.address(value)
-        case ArgumentType.WORK_TREE:
-            permitted_work_tree(policy, value)
-        case ArgumentType.CONTAINER:
-            permitted_container(policy, value)
-        case ArgumentType.PROGRAM:
-            permitted_program(policy, value)
-        case ArgumentType.PLAY:
-            policy.ansible_playbook(value)

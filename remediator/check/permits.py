@@ -12,11 +12,9 @@ from remediator.errors import Refused
 from remediator.model import Argument, ArgumentType, Effect, Mode, Playbook, Step
 from remediator.playbooks.templates import has_template
 from remediator.policy import Policy, journal, memory
-from remediator.policy.managed import permitted_container, permitted_program
+from remediator.policy.look_ups import look_up
 from remediator.policy.parameters import value_problem
-from remediator.policy.scale import scaling
 from remediator.policy.values import Ansible, NamedCommand, ParameterType
-from remediator.policy.work_trees import permitted_work_tree
 from remediator.probes import PROBES
 from selfheal.common.durations import parse_duration
 from selfheal.common.problems import Problem
@@ -119,7 +117,7 @@ def _denied(known: Mapping[str, Argument], given: Mapping[str, Any], policy: Pol
                 yield key, f"whatever {value} is, {policy.source} lists no {section}", f"list it there under {section}"
             continue
         try:
-            found = _ask(kind, value, policy)
+            found = look_up(policy, kind, value)
         except Refused as refused:
             what, _, remedy = refused.detail.partition("; ")
             yield key, what, remedy
@@ -156,36 +154,6 @@ def _step_denied(step: Step, policy: Policy) -> _Denied:
         if refusal is not None:
             what, _, remedy = refusal.partition("; ")
             yield "for", what, remedy or "shorten it"
-
-
-def _ask(kind: ArgumentType, value: str, policy: Policy) -> NamedCommand | Ansible | None:
-    """Ask the policy as the doors do; return the command if it names one. Raise Refused with the remedy."""
-    match kind:
-        case ArgumentType.GROUP:
-            refusal = policy.may_group(value)
-            if refusal is not None:
-                raise Refused(refusal)
-        case ArgumentType.ROOT:
-            policy.root(value)
-        case ArgumentType.SERVICE:
-            policy.command(value)
-        case ArgumentType.UNIT:
-            policy.unit(value)
-        case ArgumentType.TEMPLATE:
-            scaling(policy, value)
-        case ArgumentType.COMMAND:
-            return policy.named_command(value)
-        case ArgumentType.URL:
-            policy.address(value)
-        case ArgumentType.WORK_TREE:
-            permitted_work_tree(policy, value)
-        case ArgumentType.CONTAINER:
-            permitted_container(policy, value)
-        case ArgumentType.PROGRAM:
-            permitted_program(policy, value)
-        case ArgumentType.PLAY:
-            return policy.ansible_playbook(value)
-    return None
 
 
 def _listed(kind: ArgumentType, policy: Policy) -> bool:

@@ -105,46 +105,44 @@ class OpenTree:
         `real` writes objects into the repository (otherwise into the scratch folder), `mirror` takes what was put into
         the scratch folder for the work tree, `environment` adds to the environment. Raise ActionFailed if it fails.
         """
-        code, output, errors = self.ask(
-            *arguments, stdin=stdin, index=index, real=real, mirror=mirror, environment=environment
-        )
+        where = {**self._where(index, real=real, mirror=mirror), **(environment or {})}
+        code, output, errors = self._run(arguments, where, stdin)
         if code != 0:
             raise ActionFailed(f"git {arguments[0]} failed in {self.rule.path}: {errors[-300:]}")
         return output
 
-    def ask(
-        self,
-        *arguments: str,
-        stdin: bytes = b"",
-        index: str = "index",
-        real: bool = False,
-        mirror: bool = False,
-        environment: Mapping[str, str] | None = None,
-    ) -> tuple[int, bytes, str]:
+    def ask(self, *arguments: str) -> tuple[int, bytes, str]:
         """Run one of git's commands as `git` does and return its code, output and errors, whatever they are."""
-        permitted_work_tree(self.policy, self.rule.path)
-        if arguments[0] not in _COMMANDS:
-            raise self.policy.refused(Door.SHELL, f"git {arguments[0]} is none of the commands that are ever run")
+        return self._run(arguments, self._where("index", real=False, mirror=False), b"")
+
+    def _where(self, index: str, *, real: bool, mirror: bool) -> dict[str, str]:
+        """Return the environment that tells git where everything lies."""
         objects = f"{self.rule.path}/.git/objects"
+        home = str(self.scratch / "home")
         where = {
             "GIT_DIR": str(self.scratch / "git"),
             "GIT_WORK_TREE": str(self.scratch / "mirror") if mirror else self.rule.path,
             "GIT_INDEX_FILE": str(self.scratch / index),
             "GIT_OBJECT_DIRECTORY": objects if real else str(self.scratch / "objects"),
+            "HOME": home,
+            "XDG_CONFIG_HOME": home,
         }
         if not real:
             where["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = objects
-        program = self.policy.programs.git
-        home = str(self.scratch / "home")
-        folder = where["GIT_WORK_TREE"]
+        return where
+
+    def _run(self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes) -> tuple[int, bytes, str]:
+        permitted_work_tree(self.policy, self.rule.path)
+        if arguments[0] not in _COMMANDS:
+            raise self.policy.refused(Door.SHELL, f"git {arguments[0]} is none of the commands that are ever run")
         now = self.context.monotonic()
         if now >= self.context.deadline:
             raise ActionFailed(f"no time is left for git {arguments[0]} in {self.rule.path}")
         # what is killed while it writes references would leave its locks to the people who work here
         least = WRITE_SECONDS if arguments[0] == "update-ref" else 0.0
         return keep_output(
-            (program, "--no-pager", "-C", folder, *arguments),
-            {**_ENVIRONMENT, **where, "HOME": home, "XDG_CONFIG_HOME": home, **(environment or {})},
+            (self.policy.programs.git, "--no-pager", "-C", where["GIT_WORK_TREE"], *arguments),
+            {**_ENVIRONMENT, **where},
             stdin,
             max(self.context.deadline, now + least),
             self.context.monotonic,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from remediator.policy.addresses import is_loopback, read_address
 from remediator.policy.managed import VERBS, Containers, Named, Supervisor, pattern_problem
+from remediator.policy_sections.texts import address_of
 from selfheal.common.documents import Section, told
 
 
@@ -36,11 +37,7 @@ def _named_as(kind: str) -> AfterValidator:
 
 
 def _url(value: str) -> str:
-    try:
-        address = read_address(value)
-    except ValueError as error:
-        what, _, remedy = str(error).partition("; ")
-        told(what, remedy)
+    address = address_of(value)
     if address.scheme != "http" or not is_loopback(address.host) or address.path != "/" or address.query:
         told(f"{value[:80]!r} is no place on this machine", "write http://127.0.0.1:PORT, or better a socket")
     return value

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from remediator.policy.addresses import Address, read_address
 from selfheal.common.documents import Duration, told
 
 LONGEST_TIMEOUT = 3_600.0
@@ -38,6 +39,15 @@ def absolute(value: str) -> str:
         remedy = "write it from / on, without . and .. and without a / at the end"
         told(f"{value!r} is not a plain absolute path", remedy)
     return value
+
+
+def address_of(value: str) -> Address:
+    """Given a URL, return its parts."""
+    try:
+        return read_address(value)
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        told(what, remedy)
 
 
 def _plain_name(value: str) -> str:

@@ -9,16 +9,12 @@ from pydantic import AfterValidator
 
 from remediator.policy.addresses import is_loopback, read_address
 from remediator.policy.values import METHODS, Url
-from remediator.policy_sections.texts import some_of
+from remediator.policy_sections.texts import address_of, some_of
 from selfheal.common.documents import Section, told
 
 
 def _url(value: str) -> str:
-    try:
-        address = read_address(value)
-    except ValueError as error:
-        what, _, remedy = str(error).partition("; ")
-        told(what, remedy)
+    address = address_of(value)
     if address.query:
         told("must end with its path", "leave out what follows ?")
     return value

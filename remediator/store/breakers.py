@@ -18,6 +18,7 @@ from remediator.model import (
     Verdict,
 )
 from remediator.store.clocks import ClockReads, ClockWrites
+from remediator.store.remediations import Moved
 from remediator.store.rows import plain
 from remediator.store.starts import use_of
 from remediator.store.steps import StepReads, StepWrites
@@ -68,26 +69,15 @@ class BreakerWrites(BreakerReads, StepWrites, ClockWrites):
 
     breaker_limits = DEFAULT_LIMITS
 
-    def move(
-        self,
-        id: int,
-        to: State,
-        reason: Reason | None,
-        now: float,
-        *,
-        verdict: Verdict | None = None,
-        until: float | None = None,
-        due: float | None = None,
-        detail: Json | None = None,
-    ) -> None:
-        """Move a remediation as the room below does, and let the breakers know how it went."""
-        super().move(id, to, reason, now, verdict=verdict, until=until, due=due, detail=detail)
-        if to in FAILURES and reason not in NOBODYS_FAULT:
-            self._judged(id, True, now)
-        elif to in (State.WATCHING, State.SUCCEEDED) and verdict is Verdict.FIXED:
-            self._judged(id, False, now)
-        elif self._is_over(to):
-            self._try_again(id, now)
+    def _count_move(self, moved: Moved) -> None:
+        """Let the breakers know how it went."""
+        super()._count_move(moved)
+        if moved.to in FAILURES and moved.reason not in NOBODYS_FAULT:
+            self._judged(moved.id, True, moved.now)
+        elif moved.to in (State.WATCHING, State.SUCCEEDED) and moved.verdict is Verdict.FIXED:
+            self._judged(moved.id, False, moved.now)
+        elif self._is_over(moved.to):
+            self._try_again(moved.id, moved.now)
 
     def begin_trial(self, id: int, playbook: str, now: float) -> None:
         """A remediation begins: under a breaker that is not closed it is the one that tries.

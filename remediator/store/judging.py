@@ -12,6 +12,7 @@ from dataclasses import replace
 from remediator.model import Frozen, Json, Mode, Reason, Remediation, State, Verdict
 from remediator.model.trust import NOT_FIXED, RECENT, Judgement, Run, below, judge, lowest
 from remediator.store.breakers import BreakerWrites
+from remediator.store.remediations import Moved
 from remediator.store.rows import plain
 from remediator.store.trust import TrustReads
 
@@ -28,24 +29,13 @@ class TrustWrites(TrustReads, BreakerWrites):
 
     not_fixed = NOT_FIXED
 
-    def move(
-        self,
-        id: int,
-        to: State,
-        reason: Reason | None,
-        now: float,
-        *,
-        verdict: Verdict | None = None,
-        until: float | None = None,
-        due: float | None = None,
-        detail: Json | None = None,
-    ) -> None:
-        """Move a remediation as the room below does; what it then says of its playbook is counted with it."""
-        super().move(id, to, reason, now, verdict=verdict, until=until, due=due, detail=detail)
-        if to is State.OBSERVED:
-            self._shadow(id, detail or {})
-        elif to in JUDGED or verdict is Verdict.WORSE:
-            self._judge(id, reason, now)
+    def _count_move(self, moved: Moved) -> None:
+        """Count what it says of its playbook."""
+        super()._count_move(moved)
+        if moved.to is State.OBSERVED:
+            self._shadow(moved.id, moved.detail or {})
+        elif moved.to in JUDGED or moved.verdict is Verdict.WORSE:
+            self._judge(moved.id, moved.reason, moved.now)
 
     def close_occurrence(self, fingerprint: str, now: float, how: str) -> int | None:
         """Close an occurrence as the room below does; the alerts of its shadow decisions are over without us."""

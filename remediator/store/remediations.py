@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from remediator.model import (
     ENDS,
@@ -24,6 +25,18 @@ from remediator.store.codec import decode_frozen, encode
 from remediator.store.errors import IllegalMove
 from remediator.store.occurrences import OccurrenceReads, OccurrenceWrites
 from remediator.store.rows import plain, to_text
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move that was made, for what is counted with it."""
+
+    id: int
+    to: State
+    reason: Reason | None
+    now: float
+    verdict: Verdict | None
+    detail: Json | None
 
 
 class RemediationReads(OccurrenceReads):
@@ -100,7 +113,7 @@ class RemediationWrites(RemediationReads, OccurrenceWrites, ApprovalWrites):
         """Move a remediation to state `to`, with everything that belongs to it. Raise IllegalMove if it may not.
 
         With `due` its work row is due then. A state without the lock releases it and wakes the one that waited longest;
-        an end deletes the work row and gives the occurrence its fate.
+        an end deletes the work row and gives the occurrence its fate. Last, what the move says is counted.
         """
         before = self._one("standing", id=id)
         if before is None:
@@ -143,6 +156,10 @@ class RemediationWrites(RemediationReads, OccurrenceWrites, ApprovalWrites):
             self.unschedule("remediation", id)
             if before["newest"] == id:
                 self._fate(occurrence_id, to, reason, id, now)
+        self._count_move(Moved(id, to, reason, now, verdict, detail))
+
+    def _count_move(self, moved: Moved) -> None:
+        """Count what a move says, in its transaction: each room above adds its own, after those below it."""
 
     def _settle_approvals(self, id: int, to: State, reason: Reason | None) -> None:
         """A granted request is used by what begins; whatever else it comes to, nothing may be granted any more."""

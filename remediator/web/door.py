@@ -5,8 +5,6 @@ While the file is broken nobody is let in: the answer is 503, so that Alertmanag
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import pickle
 import socket
@@ -18,7 +16,7 @@ from pathlib import Path
 
 from remediator.shell import run_own
 from selfheal.common.clock import Clock, SystemClock
-from selfheal.common.passwords import Passwords
+from selfheal.common.passwords import Passwords, basic_credentials
 from selfheal.common.problems import ConfigError, Problem
 from selfheal.common.tls import client_is_allowed, server_context
 from selfheal.common.watched import Watched
@@ -160,7 +158,7 @@ class Door:
     def knows(self, credential: str) -> str | None:
         """Given an Authorization header, return the user whose name and password it holds, or None."""
         users = self.config.users
-        name, password = _basic(credential)
+        name, password = basic_credentials(credential)
         if not users or name is None or not self._passwords.are_right(users, name, password):
             return None
         return name
@@ -201,16 +199,3 @@ class Door:
                 self._complaint = str(error)
                 logger.error("web configuration is broken", extra={"problem": str(error)})
             return self._watched.last_good
-
-
-def _basic(header: str) -> tuple[str | None, str]:
-    """Given an Authorization header, return name and password of basic authentication; no name if it has none."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None, ""
-    try:
-        pair = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
-    except (binascii.Error, ValueError):
-        return None, ""
-    name, colon, password = pair.partition(":")
-    return (name, password) if colon else (None, "")

@@ -11,8 +11,7 @@ from remediator.model import Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Screen, print_json
 from selfheal.cli.runs import limit
-from selfheal.cli.source import asking
-from selfheal.cli.status import say_source
+from selfheal.cli.source import asking, say_source
 from selfheal.common.flags import add_flag
 
 name = "approvals"

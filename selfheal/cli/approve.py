@@ -10,7 +10,7 @@ from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Failed, Screen, print_json
 from selfheal.cli.approvals import tell_request
 from selfheal.cli.pause import current_user
-from selfheal.cli.source import NoAnswer, Refusal, running
+from selfheal.cli.source import saying
 from selfheal.common.flags import add_flag
 
 name = "approve"
@@ -30,17 +30,12 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
 def answer(options: argparse.Namespace, texts: Catalog, way: str, more: Json) -> int:
     """Answer a request by `way`, bound to the plan as it is shown; tell what was answered. Raise Failed if it fails."""
     place = places.find(options.config_file, options.state, texts)
-    try:
-        source = running(place, texts)
+    with saying(place, texts) as source:
         asked = source.approval(options.id)
         if asked is None:
             raise Failed(texts.say("cli.approve.no_request", id=options.id))
         said = {"plan_hash": asked["plan_hash"], "who": options.who or current_user(), **more}
         found = source.answer(options.id, way, said)
-    except NoAnswer as error:
-        raise Failed(texts.say("cli.no_answer", error=str(error))) from error
-    except Refusal as error:
-        raise Failed(texts.say("cli.refused", status=error.status, detail=str(error))) from error
     if options.json:
         print_json(found)
         return DONE

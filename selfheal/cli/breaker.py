@@ -10,7 +10,7 @@ from remediator.model import BreakerState, Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, USAGE, Failed, Screen, print_json
 from selfheal.cli.pause import current_user
-from selfheal.cli.source import NoAnswer, Refusal, asking, running
+from selfheal.cli.source import asking, say_source, saying
 from selfheal.common.flags import add_flag
 
 name = "breaker"
@@ -39,8 +39,7 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
         print_json({"source": source.name, "items": found})
         return DONE
     screen = Screen()
-    if source.name == "store":
-        screen.line(screen.paint(texts.say("cli.from_store", state=place.state), "busy"))
+    say_source(screen, source.name, place, texts)
     if not found:
         screen.line(texts.say("cli.breaker.none"))
     screen.table([breaker_row(breaker, texts) for breaker in found])
@@ -74,12 +73,8 @@ def _reset(options: argparse.Namespace, place: places.Place, texts: Catalog) -> 
         raise Failed(texts.say("cli.breaker.name_needed"), USAGE)
     if not options.why.strip():
         raise Failed(texts.say("cli.breaker.why_needed"), USAGE)
-    try:
-        found = running(place, texts).reset_breaker(options.breaker, options.why, options.who or current_user())
-    except NoAnswer as error:
-        raise Failed(texts.say("cli.no_answer", error=str(error))) from error
-    except Refusal as error:
-        raise Failed(texts.say("cli.refused", status=error.status, detail=str(error))) from error
+    with saying(place, texts) as source:
+        found = source.reset_breaker(options.breaker, options.why, options.who or current_user())
     if options.json:
         print_json(found)
         return DONE

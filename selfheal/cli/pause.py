@@ -14,7 +14,8 @@ from remediator.locale.words import moment
 from remediator.model import Pause, Scope
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, USAGE, Failed, Screen, print_json
-from selfheal.cli.source import modes_in_force, paused_now
+from selfheal.cli.source import modes_in_force
+from selfheal.cli.stored import paused_now
 from selfheal.common.clock import Clock, SystemClock
 from selfheal.common.durations import parse_duration
 from selfheal.common.flags import add_flag

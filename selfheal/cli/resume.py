@@ -10,7 +10,7 @@ from remediator.locale.words import paused
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Failed, Screen, print_json
 from selfheal.cli.pause import add_scope, current_user, scope_of
-from selfheal.cli.source import paused_now
+from selfheal.cli.stored import paused_now
 from selfheal.common.flags import add_flag
 
 name = "resume"

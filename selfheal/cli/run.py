@@ -8,10 +8,10 @@ from remediator.locale import Catalog
 from remediator.locale.words import details, mode, word
 from remediator.model import Json
 from selfheal.cli import place as places
-from selfheal.cli.answers import DONE, Failed, Screen, colour_of, print_json
+from selfheal.cli.answers import DONE, Screen, colour_of, print_json
 from selfheal.cli.approvals import tell_plan
 from selfheal.cli.pause import current_user
-from selfheal.cli.source import NoAnswer, Refusal, running
+from selfheal.cli.source import saying
 from selfheal.common.flags import add_flag
 
 name = "run"
@@ -52,14 +52,8 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
         "dry_run": options.dry_run,
         "who": options.who or current_user(),
     }
-    try:
-        found = running(place, texts).run_playbook(options.playbook, asked)
-    except NoAnswer as error:
-        raise Failed(texts.say("cli.no_answer", error=str(error))) from error
-    except Refusal as error:
-        if error.status == 404:
-            raise Failed(texts.say("cli.run.no_playbook", name=options.playbook)) from error
-        raise Failed(texts.say("cli.refused", status=error.status, detail=str(error))) from error
+    with saying(place, texts, texts.say("cli.run.no_playbook", name=options.playbook)) as source:
+        found = source.run_playbook(options.playbook, asked)
     if options.json:
         print_json(found)
     elif "dry_run" in found:

@@ -10,8 +10,7 @@ from remediator.locale.words import moment, why, word
 from remediator.model import Json, State
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, FAILED, Failed, Screen, colour_of, heads, print_json
-from selfheal.cli.source import asking
-from selfheal.cli.status import say_source
+from selfheal.cli.source import asking, say_source
 from selfheal.cli.story import tell_remediation
 from selfheal.common.flags import add_flag
 

@@ -11,7 +11,7 @@ from remediator.model import Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, USAGE, Failed, Screen, colour_of, print_json
 from selfheal.cli.pause import current_user
-from selfheal.cli.source import ApiSource, NoAnswer, Refusal, running
+from selfheal.cli.source import ApiSource, saying
 from selfheal.common.flags import add_flag
 
 name = "settle"
@@ -40,14 +40,8 @@ def say_of_a_run(options: argparse.Namespace, texts: Catalog, say: Callable[[Api
     `taken` is the key of what follows from it where the remediation has not ended by it.
     """
     place = places.find(options.config_file, options.state, texts)
-    try:
-        found = say(running(place, texts))
-    except NoAnswer as error:
-        raise Failed(texts.say("cli.no_answer", error=str(error))) from error
-    except Refusal as error:
-        if error.status == 404:
-            raise Failed(texts.say("cli.no_run", id=options.id)) from error
-        raise Failed(texts.say("cli.refused", status=error.status, detail=str(error))) from error
+    with saying(place, texts, texts.say("cli.no_run", id=options.id)) as source:
+        found = say(source)
     if options.json:
         print_json(found)
         return DONE

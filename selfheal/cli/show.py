@@ -7,8 +7,7 @@ import argparse
 from remediator.locale import Catalog
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Failed, Screen, print_json
-from selfheal.cli.source import asking
-from selfheal.cli.status import say_source
+from selfheal.cli.source import asking, say_source
 from selfheal.cli.story import tell_remediation
 
 name = "show"

@@ -6,19 +6,17 @@ import http.client
 import json
 import sqlite3
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from remediator import pause
 from remediator.errors import RemediatorError
 from remediator.locale import Catalog
 from remediator.model import Json
-from selfheal import __version__
-from selfheal.cli.answers import NOTHING_TO_ASK, Failed
+from selfheal.cli.answers import NOTHING_TO_ASK, Failed, Screen
 from selfheal.cli.place import STORE, Place
-from selfheal.common.clock import SystemClock
+from selfheal.cli.stored import StoreSource
 
 TIMEOUT = 5.0
 """Seconds after which a remediator that does not answer counts as hung, and the store is read instead."""
@@ -192,73 +190,6 @@ class ApiSource:
         return self.ask("POST", f"/api/v1/remediations/{quote(id, safe='')}/cancel", {"who": who})
 
 
-class StoreSource:
-    """The store of a remediator that does not answer, read without changing anything."""
-
-    name = "store"
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def remediations(self, limit: int, cursor: str | None = None, state: str | None = None) -> Json:
-        """Return a page of remediations."""
-        page: Json = self._read(lambda reader: reader.list_remediations(limit, _before(cursor), state))
-        return page
-
-    def remediation(self, id: str) -> Json | None:
-        """Return one remediation, or None."""
-        if not id.isascii() or not id.isdigit() or len(id) > 18:
-            return None
-        found: Json | None = self._read(lambda reader: reader.remediation_detail(int(id)))
-        return found
-
-    def alerts(self, limit: int, cursor: str | None = None) -> Json:
-        """Return a page of alerts."""
-        page: Json = self._read(lambda reader: reader.list_alerts(limit, _before(cursor)))
-        return page
-
-    def approvals(self, limit: int, state: str | None = None) -> Json:
-        """Return the newest requests to people; links are only for who may answer them."""
-        page: Json = self._read(lambda reader: reader.list_approvals(limit, None, state))
-        return page
-
-    def status(self) -> Json:
-        """Return the state of the whole, as far as it can be known without the remediator."""
-        return {
-            "highest_mode": self._place.highest_mode or None,
-            **paused_now(self._place),
-            "counts": self._read(lambda reader: reader.counts()),
-            "blind": None,
-            "version": __version__,
-        }
-
-    def breakers(self) -> list[Json]:
-        """Return the circuit breakers that ever moved."""
-        # as large as the web it belongs to, and only wanted here
-        from remediator.web import views
-
-        return self._read(lambda reader: views.breakers(reader.breakers()))  # type: ignore[no-any-return]
-
-    def trust(self) -> list[Json]:
-        """Return what each playbook has earned, as far as it can be known without the playbooks themselves."""
-        # brings what decides along, and is only wanted here
-        from remediator.trust.told import told_stored
-
-        return self._read(told_stored)  # type: ignore[no-any-return]
-
-    def _read(self, question: Callable[[Any], Any]) -> Any:
-        from remediator.store import Reader
-
-        opened: AbstractContextManager[Any] = Reader.open(self._place.state)
-        with opened as reader:
-            return question(reader)
-
-
-def paused_now(place: Place) -> Json:
-    """Return the pauses in force as the API shows them, `paused` and `pauses`, read from their files."""
-    return pause.told(place.state, SystemClock().now())
-
-
 def modes_in_force(place: Place) -> dict[str, str] | None:
     """Return name and mode of the playbooks that the running remediator has; None when none answers."""
     if place.url is None:
@@ -283,6 +214,22 @@ def asking(place: Place, texts: Catalog) -> Iterator[Source]:
         raise Failed(texts.say("cli.store_unreadable", state=place.state, error=str(error)), NOTHING_TO_ASK) from error
 
 
+@contextmanager
+def saying(place: Place, texts: Catalog, not_found: str = "") -> Iterator[ApiSource]:
+    """Give the running remediator to who says something to it. Raise Failed, in words, for all that can go wrong.
+
+    `not_found` is what a person is told when it knows nothing by that name; without it that is told as any refusal.
+    """
+    try:
+        yield running(place, texts)
+    except NoAnswer as error:
+        raise Failed(texts.say("cli.no_answer", error=str(error))) from error
+    except Refusal as error:
+        if error.status == 404 and not_found:
+            raise Failed(not_found) from error
+        raise Failed(texts.say("cli.refused", status=error.status, detail=str(error))) from error
+
+
 def running(place: Place, texts: Catalog) -> ApiSource:
     """Return the running remediator. Raise Failed if none answers."""
     if place.url is not None:
@@ -296,6 +243,12 @@ def running(place: Place, texts: Catalog) -> ApiSource:
         else:
             return source
     raise Failed(texts.say("cli.not_running", state=place.state), NOTHING_TO_ASK)
+
+
+def say_source(screen: Screen, source: str, place: Place, texts: Catalog) -> None:
+    """Say in one line who answers: the running remediator, or only its store."""
+    if source == "store":
+        screen.line(screen.paint(texts.say("cli.from_store", state=place.state), "busy"))
 
 
 def _choose(place: Place, texts: Catalog) -> Source:
@@ -333,7 +286,3 @@ def _own_address() -> ssl.SSLContext:
 
 def _query(**values: object) -> str:
     return "?" + urlencode({key: value for key, value in values.items() if value is not None})
-
-
-def _before(cursor: str | None) -> int | None:
-    return int(cursor) if cursor is not None and cursor.isascii() and cursor.isdigit() else None

@@ -10,7 +10,7 @@ from remediator.model import LIVE, Json, State
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Screen, colour_of, heads, print_json
 from selfheal.cli.breaker import breaker_row
-from selfheal.cli.source import Source, asking
+from selfheal.cli.source import Source, asking, say_source
 
 name = "status"
 
@@ -45,12 +45,6 @@ def gather(source: Source) -> Json:
         "wrong": [alert for alert in alerts if is_wrong(alert)],
         "under_way": [run for run in runs if run["state"] in LIVE or run["state"] == State.WATCHING],
     }
-
-
-def say_source(screen: Screen, source: str, place: places.Place, texts: Catalog) -> None:
-    """Say in one line who answers: the running remediator, or only its store."""
-    if source == "store":
-        screen.line(screen.paint(texts.say("cli.from_store", state=place.state), "busy"))
 
 
 def _show(screen: Screen, found: Json, texts: Catalog) -> None:

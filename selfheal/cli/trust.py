@@ -13,8 +13,7 @@ from remediator.model.trust import BOUND, RUNS, SPAN
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, USAGE, Failed, Screen, print_json
 from selfheal.cli.pause import current_user
-from selfheal.cli.source import NoAnswer, Refusal, Source, asking, running
-from selfheal.cli.status import say_source
+from selfheal.cli.source import Source, asking, say_source, saying
 from selfheal.common.flags import add_flag
 
 name = "trust"
@@ -158,12 +157,8 @@ def _move(options: argparse.Namespace, place: places.Place, texts: Catalog) -> i
     if not options.why.strip():
         raise Failed(texts.say("cli.trust.why_needed"), USAGE)
     who = options.who or current_user()
-    try:
-        found = running(place, texts).move_rung(options.playbook, options.action, options.why, who)
-    except NoAnswer as error:
-        raise Failed(texts.say("cli.no_answer", error=str(error))) from error
-    except Refusal as error:
-        raise Failed(texts.say("cli.refused", status=error.status, detail=str(error))) from error
+    with saying(place, texts) as source:
+        found = source.move_rung(options.playbook, options.action, options.why, who)
     if options.json:
         print_json(found)
         return DONE

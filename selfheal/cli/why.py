@@ -9,8 +9,7 @@ from remediator.locale.words import fate, moment, where, word
 from remediator.model import Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Failed, Screen, colour_of, heads, print_json
-from selfheal.cli.source import Source, asking
-from selfheal.cli.status import say_source
+from selfheal.cli.source import Source, asking, say_source
 from selfheal.cli.story import tell_alert, tell_remediation
 
 name = "why"

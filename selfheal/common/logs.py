@@ -18,16 +18,7 @@ class LogfmtFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line without line breaks, whatever the fields hold."""
-        fields: dict[str, object] = {
-            "ts": to_rfc3339(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "msg": record.getMessage(),
-        }
-        fields |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-        if record.exc_info and record.exc_info[1] is not None:
-            fields["error"] = f"{record.exc_info[1].__class__.__name__}: {record.exc_info[1]}"
-        return " ".join(f"{key}={_quote(value)}" for key, value in fields.items())
+        return " ".join(f"{key}={_quote(value)}" for key, value in _fields_of(record).items())
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,16 +26,20 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one JSON object without line breaks."""
-        fields: dict[str, object] = {
-            "ts": to_rfc3339(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "msg": record.getMessage(),
-        }
-        fields |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-        if record.exc_info and record.exc_info[1] is not None:
-            fields["error"] = f"{record.exc_info[1].__class__.__name__}: {record.exc_info[1]}"
-        return json.dumps(fields, default=str, ensure_ascii=False)
+        return json.dumps(_fields_of(record), default=str, ensure_ascii=False)
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "ts": to_rfc3339(record.created),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "msg": record.getMessage(),
+    }
+    fields |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["error"] = f"{record.exc_info[1].__class__.__name__}: {record.exc_info[1]}"
+    return fields
 
 
 def _quote(value: object) -> str:

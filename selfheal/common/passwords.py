@@ -1,7 +1,9 @@
-"""Passwords judged against bcrypt hashes: slow once, then remembered; how long it takes tells nothing."""
+"""Credentials of basic authentication, judged against bcrypt hashes: slow once, then remembered; time tells nothing."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import os
@@ -86,3 +88,16 @@ def _compare(hashed: str, password: bytes) -> bool:
     except ValueError:
         # a password that cannot be one, or no hash to compare with
         return False
+
+
+def basic_credentials(header: str) -> tuple[str | None, str]:
+    """Given an Authorization header, return name and password of basic authentication; no name if it has none."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None, ""
+    try:
+        pair = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
+    except (binascii.Error, ValueError):
+        return None, ""
+    name, colon, password = pair.partition(":")
+    return (name, password) if colon else (None, "")

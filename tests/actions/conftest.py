@@ -18,6 +18,7 @@ from remediator.actions.local import LocalDispatch
 from remediator.model import Outcome, Plan
 from remediator.policy import Command, Policy, Root
 from selfheal.common.clock import SystemClock
+from tests.actions.git_trees import Repository, make_repository
 
 OBEDIENT = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up', flush=True)\n"
 OBEDIENT += "while True: signal.pause()"
@@ -98,6 +99,14 @@ def host(tmp_path: Path) -> Iterator[Host]:
     for child in host.children:
         child.kill()
         child.communicate()
+
+
+@pytest.fixture
+def repository(host: Host) -> Repository:
+    """Return a repository whose work tree the policy permits; three of its checkpoints are kept."""
+    found = make_repository(host.folder / "shop")
+    host.permit(work_trees=(found.rule(name="shop"),))
+    return found
 
 
 @pytest.fixture

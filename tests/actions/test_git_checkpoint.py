@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remediator.errors import Refused
 from remediator.model import Plan
-from tests.actions.git_trees import Repository, make_repository
+from tests.actions.git_trees import Repository
 
 KEPT = "refs/selfheal/checkpoints/"
-
-
-@pytest.fixture
-def repository(host: Any, tmp_path: Path) -> Repository:
-    """Return a repository of which three checkpoints are kept."""
-    found = make_repository(tmp_path.resolve() / "shop")
-    host.permit(work_trees=(found.rule(name="shop"),))
-    return found
 
 
 def plan(host: Any, repository: Repository) -> Plan:

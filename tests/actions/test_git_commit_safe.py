@@ -13,14 +13,6 @@ from remediator.model import Plan
 from tests.actions.git_trees import Repository, make_repository
 
 
-@pytest.fixture
-def repository(host: Any, tmp_path: Path) -> Repository:
-    """Return a repository that the policy permits."""
-    found = make_repository(tmp_path.resolve() / "shop")
-    host.permit(work_trees=(found.rule(name="shop"),))
-    return found
-
-
 def plan(host: Any, repository: Repository) -> Plan:
     return host.plan("git.commit_safe", work_tree=str(repository.path))  # type: ignore[no-any-return]
 

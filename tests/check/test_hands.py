@@ -6,24 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from remediator.check import run
+from tests.check.one_step import check_step
 
-CONFIG = """state: {folder}/state
-prometheus: {{url: http://127.0.0.1:9090}}
-alertmanagers: [{{url: http://127.0.0.1:9093}}]
-hosts: {{web-1: {{instances: ["web-1:9976"]}}}}
-playbooks: ["{folder}/playbook.yml"]
-rules: [shipped]
-policy: policy.yml
-highest_mode: auto
-"""
-PLAYBOOK = """playbook: act
-trigger: {manual: true}
-when: up{instance="{{ $labels.instance }}"} == 0
-mode: auto
-target: {host: "{{ $labels.instance }}", service: web}
-steps: [STEP]
-verify: {healthy: 'up{instance="{{ $labels.instance }}"} >= 1', within: 5m}
+VERIFY = """verify: {healthy: 'up{instance="{{ $labels.instance }}"} >= 1', within: 5m}
 """
 POLICY = """commands:
   tidy: {run: [/bin/true, "{size}"], parameters: {size: {type: number, at_most: 10}}}
@@ -35,12 +20,8 @@ silences: {longest: 6m}
 
 def problems(folder: Path, step: str, policy: str = POLICY) -> list[str]:
     """Return what is said of the playbook and of the policy, each without its file."""
-    (folder / "playbook.yml").write_text(PLAYBOOK.replace("STEP", step))
-    (folder / "policy.yml").write_text(policy)
-    (folder / "policy.yml").chmod(0o600)
-    (folder / "remediator.yml").write_text(CONFIG.format(folder=folder))
     names = (f"{folder}/playbook.yml: ", f"{folder}/policy.yml: ")
-    found = [str(problem) for problem in run(folder / "remediator.yml").problems]
+    found = [str(problem) for problem in check_step(folder, step, VERIFY, policy).problems]
     told = [text.removeprefix(name) for text in found for name in names if text.startswith(name)]
     return [
         text.replace(str(folder), "FOLDER") for text in told if "/p.yml" not in text and "ansible_playbook" not in text

@@ -6,24 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from remediator.check import run
+from tests.check.one_step import check_step
 
-CONFIG = """state: {folder}/state
-prometheus: {{url: http://127.0.0.1:9090}}
-alertmanagers: [{{url: http://127.0.0.1:9093}}]
-hosts: {{web-1: {{instances: ["web-1:9976"]}}}}
-playbooks: ["{folder}/playbook.yml"]
-rules: [shipped]
-policy: policy.yml
-highest_mode: auto
-"""
-PLAYBOOK = """playbook: act
-trigger: {manual: true}
-when: up{instance="{{ $labels.instance }}"} == 0
-mode: auto
-target: {host: "{{ $labels.instance }}", service: web}
-steps: [STEP]
-verify:
+VERIFY = """verify:
   healthy: 'up{instance="{{ $labels.instance }}"} >= 1'
   alive: 'up{instance="{{ $labels.instance }}"} >= 1'
   within: 5m
@@ -37,11 +22,8 @@ scale:
 
 def problems(folder: Path, step: str, policy: str = POLICY) -> list[str]:
     """Return what is said of the playbook and of the policy."""
-    (folder / "playbook.yml").write_text(PLAYBOOK.replace("STEP", step))
-    (folder / "policy.yml").write_text(policy)
-    (folder / "policy.yml").chmod(0o600)
-    (folder / "remediator.yml").write_text(CONFIG.format(folder=folder))
-    found = [str(problem) for problem in run(folder / "remediator.yml").problems if problem.level == "error"]
+    report = check_step(folder, step, VERIFY, policy)
+    found = [str(problem) for problem in report.problems if problem.level == "error"]
     # alerts of the shipped rules have no playbook here
     return [text.replace(f"{folder}/", "") for text in found if f"{folder}/" in text]
 

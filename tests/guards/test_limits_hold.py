@@ -6,37 +6,28 @@ The model counts in time that really passed and knows nothing of how the store k
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
-from remediator import decide, effect
+from remediator import decide
 from remediator.model import (
     ALL_PLAYBOOKS,
     LOCKED,
     Alert,
     BlastRadius,
     BreakerLimits,
-    Effect,
-    Facts,
     Frozen,
-    FrozenStep,
     Group,
     Limits,
-    Live,
     Mode,
-    Outcome,
-    Plan,
     Rate,
     Reason,
     Remediation,
@@ -44,12 +35,10 @@ from remediator.model import (
     StepState,
     Target,
     Verdict,
-    nothing_happens,
 )
-from remediator.parts import Jumps
 from remediator.playbooks.match import Site
-from remediator.store import Store, Tx
-from selfheal.common.clock import ManualClock
+from remediator.store import Tx
+from tests.deciding import STEP, Deciding, store_end
 
 COOLDOWN = 60.0
 RATES = (Rate(2, 300.0), Rate(3, 1_500.0))
@@ -59,9 +48,6 @@ REPEATS = Rate(2, 1_800.0)
 RADIUS = BlastRadius(by=("zone",), count=2, window=700.0)
 PLAYBOOKS = ("one", "two")
 ITEMS = ("a", "b", "c")
-PLAN = Plan(({"kind": "command", "service": "s", "verb": "restart"},))
-STEP = FrozenStep("test.act", 1, Effect.DESTRUCTIVE, False, {}, 30.0)
-MEMORY = Path("/dev/shm")
 ENDS = ("fixed", "watched", "failed", "unproven", "not asked", "doubt", "crash of its thread")
 FAILURES = {"failed", "unproven", "recurred", "given up"}
 
@@ -129,17 +115,13 @@ class Fuse:
         self.open_since, self.trial, self.trying, self.ends = None, None, False, []
 
 
-class LimitsHold(RuleBasedStateMachine):
+class LimitsHold(Deciding):
     """What may happen to a remediator, in any order."""
+
+    breaker, repeats, group = BREAKER, REPEATS, Group(None, None)
 
     def __init__(self) -> None:
         super().__init__()
-        # every write is synced: in memory that costs nothing, and no power is lost here
-        self.folder = tempfile.TemporaryDirectory(prefix="limits-", dir=MEMORY if MEMORY.is_dir() else None)
-        self.clock = ManualClock()
-        self.patch = pytest.MonkeyPatch()
-        self.asked: dict[int, decide.Gathered] = {}
-        self.patch.setattr(decide, "gather", self.gather)
         self.numbers = 0
         self.starts: list[tuple[float, str, str]] = []
         self.touches: dict[str, list[float]] = defaultdict(list)
@@ -150,43 +132,9 @@ class LimitsHold(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.store = Store.open(Path(self.folder.name) / "s", self.clock, breaker=BREAKER)
-        self.store.write(lambda tx: effect.recover(tx, self.clock.now()))
-        self.parts: Any = SimpleNamespace(
-            config=SimpleNamespace(repeats=REPEATS),
-            store=self.store,
-            clock=self.clock,
-            jumps=Jumps(self.clock, self.store.write(lambda tx: tx.clock_jumps())),
-            pause=lambda _frozen: None,
-            window=lambda _frozen: None,
-            record=lambda _steps, work: self.store.write(work),
-            reached=nothing_happens,
-            in_force=lambda _name: SimpleNamespace(digest="d", mode=Mode.AUTO),
-            site=Site({}, {}, Mode.AUTO),
-        )
-
-    def teardown(self) -> None:
-        self.store.close()
-        self.patch.undo()
-        self.folder.cleanup()
-
-    # What the world says: always that it is needed. A worker may have asked long before it decides.
-
-    def gather(self, _parts: Any, remediation: Remediation, *_: Any, **__: Any) -> decide.Gathered:
-        return self.asked.pop(remediation.id, None) or self.look(remediation)
-
-    def look(self, _remediation: Remediation) -> decide.Gathered:
-        now = self.clock.now()
-        live = Live(asked_at=now, firing=True, active=True, seen_since_delivery=True)
-        facts = Facts(
-            asked_at=now, delivered_at=now, pause=None, hosts=("h1",), live=live, rule_problem=None,
-            plan={"items": 1}, policy_refusal=None, group=Group(None, None),
-        )  # fmt: skip
-        return decide.Gathered(facts, PLAN, {})
-
-    def found(self, *states: State) -> list[Remediation]:
-        with self.store.read() as reader:
-            return [each for each in reader.unfinished_remediations() if each.state in states]
+        super().open()
+        self.parts.in_force = lambda _name: SimpleNamespace(digest="d", mode=Mode.AUTO)
+        self.parts.site = Site({}, {}, Mode.AUTO)
 
     # What may happen.
 
@@ -201,14 +149,6 @@ class LimitsHold(RuleBasedStateMachine):
             tx.schedule("remediation", tx.add_remediation(number, frozen, now), now)
 
         self.store.write(store)
-
-    @rule(choice=st.integers(0, 9))
-    def ask_and_wait(self, choice: int) -> None:
-        """A worker asks the world, and is slow to decide."""
-        waiting = self.found(State.PENDING, State.HELD)
-        if waiting:
-            chosen = waiting[choice % len(waiting)]
-            self.asked[chosen.id] = self.look(chosen)
 
     @rule(random=st.randoms(use_true_random=False))
     def decide_all_at_once(self, random: Random) -> None:
@@ -292,22 +232,11 @@ class LimitsHold(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
-    @rule(seconds=st.integers(31, 4_000), back=st.booleans())
-    def clock_is_set(self, seconds: int, back: bool) -> None:
-        self.clock.jump(-seconds if back else seconds)
-        # the engine looks at the clock every second: two jumps never come between two looks
-        self.parts.jumps.ahead()
-        self.store.write(lambda tx: tx.clock_jumps())
-
     @rule(away=st.integers(0, 700), jump=st.sampled_from([0, 0, -3_000, 900, 2_500]))
     def crash(self, away: int, jump: int) -> None:
         """The process dies; while it is away time passes and the clock may be set. What it had begun is unknown."""
         self.store.write(lambda tx: tx.clock_jumps())
-        self.store.close()
-        self.asked.clear()
-        self.clock.advance(away)
-        self.clock.jump(jump)
-        self.open()
+        self.come_back(away, jump)
 
     @rule(name=st.sampled_from((*PLAYBOOKS, ALL_PLAYBOOKS)))
     def reset(self, name: str) -> None:
@@ -330,36 +259,21 @@ class LimitsHold(RuleBasedStateMachine):
                 self.begins(found, held, settled)
 
     def decide_it(self, remediation: Remediation, settled: bool) -> None:
-        with self.store.read() as reader:
-            occurrence = reader.occurrence(remediation.occurrence_id)
-        assert occurrence is not None
-        stage = decide.decide_settled if settled else decide.decide
-        stage(self.parts, remediation, occurrence, self.clock.now())
+        self.decide_by(decide.decide_settled if settled else decide.decide, remediation)
 
     def put_end(self, tx: Tx, remediation: Remediation, how: str) -> None:
         now, number = self.clock.now(), remediation.id
-        last = tx.steps(number)[-1]
         if how == "crash of its thread":
-            tx.store_result(last.id, StepState.UNKNOWN, None, now)
+            tx.store_result(tx.steps(number)[-1].id, StepState.UNKNOWN, None, now)
             tx.move(number, State.UNKNOWN, Reason.OUTCOME_UNKNOWN, now)
             return
-        if how == "doubt":
-            tx.store_result(last.id, StepState.UNKNOWN, Outcome(False, ()), now)
-            tx.move(number, State.UNKNOWN, Reason.OUTCOME_UNKNOWN, now)
-            return
-        tx.store_result(last.id, StepState.FAILED if how == "failed" else StepState.DONE, Outcome(True, ()), now)
-        if how == "failed":
-            tx.move(number, State.FAILED, Reason.STEP_FAILED, now)
-            return
-        tx.move(number, State.VERIFYING, Reason.ALLOWED, now)
         ends = {
-            "fixed": (State.SUCCEEDED, Verdict.FIXED),
-            "watched": (State.WATCHING, Verdict.FIXED),
-            "unproven": (State.INEFFECTIVE, Verdict.UNPROVEN),
-            "not asked": (State.SUCCEEDED, Verdict.NOT_ASKED),
+            "fixed": (State.SUCCEEDED, Reason.PROVEN, Verdict.FIXED),
+            "watched": (State.WATCHING, Reason.PROVEN, Verdict.FIXED),
+            "unproven": (State.INEFFECTIVE, Reason.PROVEN, Verdict.UNPROVEN),
+            "not asked": (State.SUCCEEDED, Reason.PROVEN, Verdict.NOT_ASKED),
         }
-        state, verdict = ends[how]
-        tx.move(number, state, Reason.PROVEN, now, verdict=verdict)
+        store_end(tx, remediation, how, now, ends)
 
     # The model.
 

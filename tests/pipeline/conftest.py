@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import ledger
 from benchmarks.rig import Rig, running, until
-from selfheal.common.clock import ManualClock
-from tests.pipeline.sources import Act, Bench, Sources
+from tests.pipeline.fixtures import act, bench, sources
 from tests.tools import tool
+
+__all__ = ["act", "bench", "sources"]
 
 # a scrape that a busy machine misses begins no new alert, which would rightly be healed a second time
 RULES = """groups:
@@ -179,28 +179,6 @@ class Case:
     def wait_for_effects(self, count: int, seconds: float = 20.0) -> None:
         """Return when that many of its effects stand in the ledger."""
         until(lambda: len(self.effects()) >= count, seconds, 0.1)
-
-
-@pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    """A Prometheus and an Alertmanager that say what the test sets."""
-    made = Sources(clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    """An action that is counted."""
-    return Act()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    """A remediator in this process, on a clock that moves only when told."""
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="session")

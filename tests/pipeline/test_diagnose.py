@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from remediator.errors import ActionFailed, Refused
 from remediator.model import Argument, ArgumentType, Context, Json, Pause
 from remediator.playbooks.loader import load_playbook
 from remediator.probes import PROBES
-from selfheal.common.clock import ManualClock
 from selfheal.common.problems import ConfigError
 from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
 
@@ -48,11 +47,9 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Look:
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    made.firing = made.listed = [alert()]
-    yield made
-    made.close()
+def sources(sources: Sources) -> Sources:
+    sources.firing = sources.listed = [alert()]
+    return sources
 
 
 def book(mode: str = "auto", timeout: str = "5s", attempts: int = 3, probes: int = 1) -> str:

@@ -28,11 +28,9 @@ def other(action: str = "test.other") -> str:
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    made.firing = [OWN, OTHER, NEIGHBOUR]
-    yield made
-    made.close()
+def sources(sources: Sources) -> Sources:
+    sources.firing = [OWN, OTHER, NEIGHBOUR]
+    return sources
 
 
 @pytest.fixture

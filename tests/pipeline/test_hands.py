@@ -53,11 +53,9 @@ class Silencing(Act):
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    made.firing = [alert()]
-    yield made
-    made.close()
+def sources(sources: Sources) -> Sources:
+    sources.firing = [alert()]
+    return sources
 
 
 @pytest.fixture

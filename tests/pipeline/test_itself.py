@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +11,9 @@ import pytest
 from remediator.model import Alert
 from remediator.selftest import FILE, SETTLING, WANTED, Result, Trial, read, want
 from remediator.store.audit import HEAD, read_head
-from selfheal.common.clock import ManualClock
-from tests.pipeline.sources import INSTANCE, Act, Bench, Sources, alert, playbook
+from tests.pipeline.sources import INSTANCE, Act, Bench, alert, playbook
 
 STEPS = "{action: test.act}"
-
-
-@pytest.fixture
-def bench(tmp_path: Path, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    sources = Sources(clock)
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
-    sources.close()
 
 
 def problems(bench: Bench) -> list[dict[str, Any]]:

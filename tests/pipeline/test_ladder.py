@@ -38,11 +38,9 @@ SECOND = book("second", "test.two")
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    made.firing = made.listed = [alert()]
-    yield made
-    made.close()
+def sources(sources: Sources) -> Sources:
+    sources.firing = sources.listed = [alert()]
+    return sources
 
 
 @pytest.fixture

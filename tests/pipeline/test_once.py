@@ -27,11 +27,9 @@ QUICK = "cooldown: 0s, rate: [1000/1h], lock: target"
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    made = Bench(tmp_path, sources, clock, act)
-    sources.firing = [alert()]
-    yield made
-    made.stop()
+def bench(bench: Bench) -> Bench:
+    bench.sources.firing = [alert()]
+    return bench
 
 
 def steps(bench: Bench, number: int = 0) -> list[tuple[int, str]]:

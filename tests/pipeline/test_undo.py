@@ -70,11 +70,9 @@ HARD, SOFT = True, False
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    made.firing = [alert()]
-    yield made
-    made.close()
+def sources(sources: Sources) -> Sources:
+    sources.firing = [alert()]
+    return sources
 
 
 @pytest.fixture

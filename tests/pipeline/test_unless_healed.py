@@ -94,11 +94,9 @@ PROVEN = "mode: auto\nverify: {healthy_for: 0s, within: 30s, watch: 0s}\n"
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    made.firing = [alert()]
-    yield made
-    made.close()
+def sources(sources: Sources) -> Sources:
+    sources.firing = [alert()]
+    return sources
 
 
 @pytest.fixture

@@ -7,51 +7,37 @@ is made up. An independent model keeps, for each version, its rung and the runs 
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from pytest import MonkeyPatch
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from remediator import decide, effect
+from remediator import decide
 from remediator.model import (
     Alert,
     BreakerLimits,
-    Effect,
-    Facts,
     Frozen,
-    FrozenStep,
     Limits,
-    Live,
     Mode,
-    Outcome,
-    Plan,
     Playbook,
     Rate,
     Reason,
     Remediation,
     State,
     Step,
-    StepState,
     Target,
     Trigger,
     Verdict,
     Verify,
-    nothing_happens,
 )
 from remediator.model import trust as rules
-from remediator.parts import Jumps
 from remediator.playbooks.match import Site
-from remediator.store import Store, Tx
+from remediator.store import Tx
 from remediator.trust import NotTrusted, Rungs, demote, promote
-from selfheal.common.clock import ManualClock
+from tests.deciding import STEP, Deciding, store_end
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -59,16 +45,21 @@ RUNS, SPAN, BOUND = 3, 100.0, 0.4
 """A promotion within a few moves: the numbers are smaller, what is done with them is the same."""
 ORDER = [Mode.OBSERVE, Mode.APPROVE, Mode.AUTO]
 WITHIN = 10.0
-PLAN = Plan(({"kind": "command", "service": "s", "verb": "restart"},))
-STEP = FrozenStep("test.act", 1, Effect.DESTRUCTIVE, False, {}, 30.0)
 VERSIONS = {"d1": Mode.OBSERVE, "d2": Mode.AUTO, "d3": Mode.APPROVE}
 """Digest and what its file says."""
 ENDS = ("fixed", "fixed", "fixed", "unproven", "failed", "worse", "undone as worse", "doubt", "not asked")
+VERIFIED = {
+    "fixed": (State.WATCHING, Reason.PROVEN, Verdict.FIXED),
+    "unproven": (State.INEFFECTIVE, Reason.NOT_PROVEN, Verdict.UNPROVEN),
+    "worse": (State.INEFFECTIVE, Reason.WORSENED, Verdict.WORSE),
+    "undone as worse": (State.UNDOING, Reason.WORSENED, Verdict.WORSE),
+    "not asked": (State.SUCCEEDED, Reason.PROOF_NOT_ASKED, Verdict.NOT_ASKED),
+}
+"""How verifying ends where an effect was had."""
 WATCHES = ("held", "held", "held", "blind", "recurred", "worse")
 FREE = Limits(cooldown=0.0, rate=(Rate(10_000, 3_600.0),), hold_at_most=1e9, lock="target")
 NEVER = BreakerLimits(minimum=10**9)
 """A circuit breaker would hold back what shall be seen."""
-MEMORY = Path("/dev/shm")
 
 
 def playbook(digest: str) -> Playbook:
@@ -121,18 +112,15 @@ def lower_end(good: int, count: int) -> float:
     return low
 
 
-class NeverAbove(RuleBasedStateMachine):
+class NeverAbove(Deciding):
     """What may happen to one playbook, in any order."""
+
+    breaker, repeats = NEVER, Rate(10_000, 1_000.0)
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory(prefix="trust-", dir=MEMORY if MEMORY.is_dir() else None)
-        self.clock = ManualClock()
-        self.patch = MonkeyPatch()
         for name, value in (("RUNS", RUNS), ("SPAN", SPAN), ("BOUND", BOUND)):
             self.patch.setattr(rules, name, value)
-        self.patch.setattr(decide, "gather", self.gather)
-        self.asked: dict[int, decide.Gathered] = {}
         self.judged: set[int] = set()
         self.doubted: set[int] = set()
         self.observed: dict[int, float] = {}
@@ -143,50 +131,16 @@ class NeverAbove(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.store = Store.open(Path(self.folder.name) / "s", self.clock, breaker=NEVER)
-        self.store.write(lambda tx: effect.recover(tx, self.clock.now()))
+        super().open()
         self.rungs = Rungs(self.store)
         self.read()
-        self.parts: Any = SimpleNamespace(
-            config=SimpleNamespace(repeats=Rate(10_000, 1_000.0)),
-            store=self.store,
-            clock=self.clock,
-            jumps=Jumps(self.clock, self.store.write(lambda tx: tx.clock_jumps())),
-            pause=lambda _frozen: None,
-            window=lambda _frozen: None,
-            record=lambda _steps, work: self.store.write(work),
-            reached=nothing_happens,
-            reloaded=threading.Event(),
-            playbooks=lambda: self.rungs.in_force(self.files),
-            in_force=lambda _name: self.rungs.in_force(self.files)[0],
-            site=Site({}, {}, self.highest),
-        )
+        self.parts.reloaded = threading.Event()
+        self.parts.playbooks = lambda: self.rungs.in_force(self.files)
+        self.parts.in_force = lambda _name: self.rungs.in_force(self.files)[0]
+        self.parts.site = Site({}, {}, self.highest)
 
     def read(self) -> None:
         self.files = (playbook(self.digest),)
-
-    def teardown(self) -> None:
-        self.store.close()
-        self.patch.undo()
-        self.folder.cleanup()
-
-    # What the world says: always that it is needed. A worker may have asked long before it decides.
-
-    def gather(self, _parts: Any, remediation: Remediation, *_: Any, **__: Any) -> decide.Gathered:
-        return self.asked.pop(remediation.id, None) or self.look(remediation)
-
-    def look(self, remediation: Remediation) -> decide.Gathered:
-        now = self.clock.now()
-        live = Live(asked_at=now, firing=True, active=True, seen_since_delivery=True)
-        facts = Facts(
-            asked_at=now, delivered_at=now, pause=None, hosts=("h1",), live=live, rule_problem=None,
-            plan={"items": 1}, policy_refusal=None,
-        )  # fmt: skip
-        return decide.Gathered(facts, PLAN, {})
-
-    def found(self, *states: State) -> list[Remediation]:
-        with self.store.read() as reader:
-            return [each for each in reader.unfinished_remediations() if each.state in states]
 
     # What may happen.
 
@@ -217,13 +171,6 @@ class NeverAbove(RuleBasedStateMachine):
 
         self.newest = self.store.write(store)
 
-    @rule(choice=st.integers(0, 9))
-    def ask_and_wait(self, choice: int) -> None:
-        waiting = self.found(State.PENDING, State.HELD)
-        if waiting:
-            chosen = waiting[choice % len(waiting)]
-            self.asked[chosen.id] = self.look(chosen)
-
     @rule(count=st.integers(1, 4))
     def decide_some(self, count: int) -> None:
         for each in self.found(State.PENDING, State.HELD)[:count]:
@@ -234,7 +181,7 @@ class NeverAbove(RuleBasedStateMachine):
     def effect_ends(self, choice: int, how: str) -> None:
         running = self.found(State.RUNNING)
         remediation = running[choice % len(running)]
-        self.store.write(lambda tx: put_end(tx, remediation, how, self.clock.now()))
+        self.store.write(lambda tx: self.put_end(tx, remediation, how))
         if how == "doubt":
             self.doubted.add(remediation.id)
         elif how in ("unproven", "failed"):
@@ -345,21 +292,11 @@ class NeverAbove(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
-    @rule(seconds=st.integers(31, 4_000), back=st.booleans())
-    def clock_is_set(self, seconds: int, back: bool) -> None:
-        self.clock.jump(-seconds if back else seconds)
-        # the engine looks at the clock every second: two jumps never come between two looks
-        self.parts.jumps.ahead()
-        self.store.write(lambda tx: tx.clock_jumps())
-
     @rule(away=st.integers(0, 700))
     def crash(self, away: int) -> None:
         """The process dies; what it had begun is unknown, and what it knew of rungs is asked of the store again."""
         doubted = {each.id for each in self.found(State.RUNNING)}
-        self.store.close()
-        self.asked.clear()
-        self.clock.advance(away)
-        self.open()
+        self.come_back(away)
         self.doubted |= doubted & {each.id for each in self.found(State.UNKNOWN)}
 
     @rule(digest=st.sampled_from(sorted(VERSIONS)))
@@ -405,10 +342,7 @@ class NeverAbove(RuleBasedStateMachine):
     # How the real parts are driven, and what the model makes of it.
 
     def decide_it(self, remediation: Remediation) -> None:
-        with self.store.read() as reader:
-            occurrence = reader.occurrence(remediation.occurrence_id)
-        assert occurrence is not None
-        decide.decide(self.parts, remediation, occurrence, self.clock.now())
+        self.decide_by(decide.decide, remediation)
         with self.store.read() as reader:
             found = reader.remediation(remediation.id)
         assert found is not None
@@ -419,6 +353,12 @@ class NeverAbove(RuleBasedStateMachine):
             assert ORDER.index(frozen.mode) <= ORDER.index(earned), f"acts as {frozen.mode}, has earned {earned}"
         elif found.state is State.OBSERVED:
             self.observed[found.id] = self.clock.monotonic()
+
+    def put_end(self, tx: Tx, remediation: Remediation, how: str) -> None:
+        now = self.clock.now()
+        store_end(tx, remediation, how, now, VERIFIED)
+        if how == "undone as worse":
+            tx.move(remediation.id, State.UNDONE, Reason.UNDONE, now)
 
     def model(self, remediation: Remediation, good: bool) -> None:
         if remediation.id in self.judged:
@@ -448,31 +388,6 @@ class NeverAbove(RuleBasedStateMachine):
 
         for digest, version in self.versions.items():
             assert stored.get(("heal", digest), VERSIONS[digest]) is version.rung
-
-
-def put_end(tx: Tx, remediation: Remediation, how: str, now: float) -> None:
-    number = remediation.id
-    last = tx.steps(number)[-1]
-    if how == "doubt":
-        tx.store_result(last.id, StepState.UNKNOWN, Outcome(False, ()), now)
-        tx.move(number, State.UNKNOWN, Reason.OUTCOME_UNKNOWN, now)
-        return
-    tx.store_result(last.id, StepState.FAILED if how == "failed" else StepState.DONE, Outcome(True, ()), now)
-    if how == "failed":
-        tx.move(number, State.FAILED, Reason.STEP_FAILED, now)
-        return
-    tx.move(number, State.VERIFYING, Reason.ALLOWED, now)
-    ends = {
-        "fixed": (State.WATCHING, Reason.PROVEN, Verdict.FIXED),
-        "unproven": (State.INEFFECTIVE, Reason.NOT_PROVEN, Verdict.UNPROVEN),
-        "worse": (State.INEFFECTIVE, Reason.WORSENED, Verdict.WORSE),
-        "undone as worse": (State.UNDOING, Reason.WORSENED, Verdict.WORSE),
-        "not asked": (State.SUCCEEDED, Reason.PROOF_NOT_ASKED, Verdict.NOT_ASKED),
-    }
-    state, reason, verdict = ends[how]
-    tx.move(number, state, reason, now, verdict=verdict)
-    if how == "undone as worse":
-        tx.move(number, State.UNDONE, Reason.UNDONE, now)
 
 
 TestNeverAbove = NeverAbove.TestCase

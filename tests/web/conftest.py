@@ -9,7 +9,10 @@ import pytest
 
 from remediator.web import Access, Intake, Metrics, WebServer, make_app
 from selfheal.common.secrets import Secret
+from tests.pipeline.fixtures import act, bench, sources
 from tests.web.site import API_TOKEN, HOOK_TOKEN, FakeService, Site
+
+__all__ = ["act", "bench", "sources"]
 
 
 @pytest.fixture

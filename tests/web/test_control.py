@@ -15,30 +15,11 @@ from remediator.errors import SourceUnavailable
 from remediator.web.gauges import GAUGES, QUESTION, HostGauges
 from selfheal.common.clock import ManualClock
 from selfheal.common.keys import Role
-from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
+from tests.pipeline.sources import Act, Bench, alert, playbook
 from tests.web.program import Program, running
 
 HEAL = playbook("{action: test.act, with: {note: one}}")
 HOLD = playbook("{action: test.act, with: {note: one}}", limits="cooldown: 0s, rate: [1000/1h], hold_at_most: 1h")
-
-
-@pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    found = Sources(clock)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def act() -> Act:
-    return Act()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, sources: Sources, clock: ManualClock, act: Act) -> Iterator[Bench]:
-    made = Bench(tmp_path, sources, clock, act)
-    yield made
-    made.stop()
 
 
 def parts(bench: Bench) -> Any:
