@@ -123,7 +123,7 @@ class Evidence:
             known = seen.active or rule.declared
             was_there = True if known else self._firing.was_there(labels, fresh_after, one_by_one)
             if not was_there:
-                differ = self._firing.differing(labels, fresh_after)
+                differ = self._firing.differing(rule, labels, seen.firing, fresh_after)
         except SourceUnavailable as error:
             self._note(error)
             seen = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediator.errors import SourceUnavailable
 from remediator.evidence.declared import concerns
@@ -13,13 +14,16 @@ from remediator.evidence.rules import FrozenRule, Rules
 from remediator.evidence.shared import Answered, Shared
 from remediator.judge import alert_keys, left_out_of, narrowed_text, older_texts, still_firing
 from remediator.judge.flow import drop, narrow_selector
+from remediator.judge.parse import is_label_name
 from remediator.judge.printer import show
-from remediator.judge.tree import Selector
+from remediator.judge.tree import Matcher, Selector
 from selfheal.common.clock import Clock
 
 ANSWER_AGE = 1.0
 STARTED_AGE = 10.0
 BEFORE_DELIVERY = 60.0
+_SURE = ("alertname", "instance")
+"""Labels that tell which alert it is about; whoever rewrites these tells of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +108,29 @@ class Firing:
         keys = self._keys.get(("past", past), 0.0, lambda: self._prometheus.keys(past, listed))
         return not keys.value.isdisjoint(self._alert_keys(labels, listed))
 
-    def differing(self, labels: Mapping[str, str], delivered_at: float) -> tuple[str, ...]:
-        """Return the names of labels in which Prometheus's nearest alert of this name and instance differs, if any."""
-        same = {name: labels[name] for name in ("alertname", "instance") if name in labels}
-        past = f"last_over_time({show(_alerts(same))}[{self._minutes_since(delivered_at)}m])"
+    def differing(
+        self, rule: FrozenRule, labels: Mapping[str, str], firing: bool, delivered_at: float
+    ) -> tuple[str, ...]:
+        """Return the names of labels in which Prometheus has this very alert otherwise, if any.
+
+        What the rule adds may differ and, unless its expression is `firing` for these very labels, so may a label that
+        only one of both has: relabelling on the way adds and drops them. Other alerts of the rule are not this one.
+        """
         ours = self.own(labels)
-        candidates = [
-            tuple(sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)))
-            for theirs in (drop(self.own(found.labels), ("alertstate",)) for found in self._prometheus.query(past))
-        ]
-        return min(candidates, key=len, default=())
+        if firing and all(ours.get(name) == text for name, text in rule.labels.items()):
+            return ()
+        kept = [name for name in ours if name not in rule.labels and is_label_name(name)]
+        same = _alerts({name: ours[name] for name in kept if firing or name in _SURE})
+        alike = (Matcher(name, "=~", f"{re.escape(ours[name])}|") for name in kept if not (firing or name in _SURE))
+        past = f"{show(replace(same, matchers=(*same.matchers, *alike)))}[{self._minutes_since(delivered_at)}m]"
+        candidates = []
+        for found in self._prometheus.query(f"last_over_time({past})"):
+            theirs = drop(self.own(found.labels), ("alertstate",))
+            differ = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+            added = theirs.keys() ^ ours.keys() if not firing else frozenset()
+            if all(name in rule.labels or name in added for name in differ):
+                candidates.append(tuple(differ))
+        return min(candidates, key=lambda names: (len(names), names), default=())
 
     def _listed(self, rule: FrozenRule, fresh_after: float) -> Answered[frozenset[int]]:
         alerts = show(_alerts({"alertname": rule.name}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from benchmarks.rig import until
 from remediator import pause
 from remediator.effect import overtakes
 from remediator.errors import OutcomeUnknown
-from remediator.model import Pause
+from remediator.model import Alert, Pause
 from remediator.probes import PROBES
 from selfheal.common.clock import ManualClock
 from tests.pipeline.sources import Act, Bench, Sources, alert, playbook
@@ -24,11 +24,9 @@ NEVER = float("inf")
 
 
 @pytest.fixture
-def sources(clock: ManualClock) -> Iterator[Sources]:
-    made = Sources(clock)
-    made.firing = [alert()]
-    yield made
-    made.close()
+def sources(sources: Sources) -> Sources:
+    sources.firing = [alert()]
+    return sources
 
 
 # The mode.
@@ -208,14 +206,17 @@ def test_that_the_last_step_was_done_makes_no_success_of_one_before_it_that_fail
     assert bench.states() == [("failed", "step_failed")]
 
 
-def test_an_alert_that_another_prometheus_saw_first_is_decided_again(bench: Bench, sources: Sources, act: Act) -> None:
-    sources.firing = []
+@pytest.mark.parametrize("others", [[], [alert("another")]], ids=["nothing else is on", "another alert of the rule is"])
+def test_an_alert_that_another_prometheus_saw_first_is_decided_again(
+    bench: Bench, sources: Sources, act: Act, others: list[Alert]
+) -> None:
+    sources.firing = others
     bench.start(TEXT)
     bench.deliver(alert())
     before = bench.states()
     # ours sees it at its next evaluation, and the alert comes for this replica too
     bench.clock.advance(1.0)
-    sources.firing = [alert()]
+    sources.firing = [*others, alert()]
     bench.deliver(alert())
 
     assert before == [("skipped", "unknown_to_prometheus")]

@@ -252,6 +252,23 @@ def test_labels_that_differ_are_named(world: World) -> None:
     assert live.labels_differ == ("severity", "team", "zone")
 
 
+def test_another_alert_of_the_same_rule_and_instance_is_not_this_one_with_other_labels(world: World) -> None:
+    alert = world.alert("Sick")
+    rule = world.rule(alert)
+
+    for others in ({"zone": "elsewhere"}, {"zone": "else.*|"}, {"zone": "elsewhere", "team": "x"}):
+        live = world.evidence.live(rule, alert.labels | others, "0", SystemClock().now())
+        assert (live.firing, live.seen_since_delivery, live.labels_differ) == (False, False, ())
+
+
+def test_what_the_rule_adds_is_compared_also_while_its_expression_holds(world: World) -> None:
+    alert = world.alert("Sick")
+    rule = world.rule(alert)
+
+    live = world.evidence.live(rule, alert.labels | {"severity": "low"}, "0", SystemClock().now())
+    assert (live.firing, live.active, live.labels_differ) == (True, False, ("severity",))
+
+
 def test_an_active_alert_of_our_receiver_is_listed_and_a_suppressed_one_is_not(world: World) -> None:
     listed = world.evidence.alertmanager_alerts("selfheal")
 
