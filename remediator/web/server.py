@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-THREADS = 40
-"""More than the keep-alive connections of a storm: all of them wait for a commit at once."""
+THREADS = 24
+"""Requests that wait for one commit together. More answer a storm no sooner, and each thread keeps memory."""
 BODY_LIMIT = 10 * 1024 * 1024
 HEADER_LIMIT = 64 * 1024
 KEEP_ALIVE = 256

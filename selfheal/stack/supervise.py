@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from selfheal.common.clock import Clock
+from selfheal.common.memory import without_caches
 from selfheal.stack import kernel
 from selfheal.stack.events import Event, ProgramDied, ProgramReady, ProgramRestarted, ProgramStarted
 
@@ -157,7 +158,7 @@ class Supervisor:
         program = child.program
         _rotate(program.log)
         with program.log.open("ab") as log:
-            child.process = kernel.start(list(program.argv), log, program.folder)
+            child.process = kernel.start(list(program.argv), log, program.folder, without_caches(os.environ))
         child.started = self.clock.monotonic()
         return child.process.pid
 

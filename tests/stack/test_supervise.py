@@ -101,6 +101,14 @@ def test_the_pause_doubles_up_to_its_limit_and_starts_anew_after_a_steady_life(
     assert (child.deaths, child.due) == (deaths, clock.monotonic() + pause)
 
 
+def test_a_program_is_started_so_that_its_threads_keep_no_freed_memory(start: Any, tmp_path: Path) -> None:
+    tell = f"import os, pathlib\npathlib.Path({str(tmp_path / 'told')!r}).write_text(os.environ['GLIBC_TUNABLES'])\n"
+    supervised = start(one=f"{tell}{PATIENTLY}")
+    wait_until(lambda: supervised.said("ProgramReady"))
+
+    assert "glibc.malloc.tcache_count=0" in (tmp_path / "told").read_text()
+
+
 def test_a_start_that_fails_half_way_names_the_program_shows_its_log_and_stops_the_others(start: Any) -> None:
     supervised = start(one=PATIENTLY, two="print('cannot open the store')\nraise SystemExit(4)")
     wait_until(lambda: supervised.process.poll() is not None)
