@@ -15,7 +15,7 @@ from remediator.actions import ACTIONS
 from remediator.actions.local import LocalDispatch
 from remediator.alarm import Alarm
 from remediator.auditing import Auditor
-from remediator.client import client_of
+from remediator.client import Client, client_of
 from remediator.config import DEFAULT_LISTEN_ADDRESS, parse_listen_address
 from remediator.desk import Desk
 from remediator.engine import Engine
@@ -84,9 +84,7 @@ class App(Desk):
         self.store = Store.open(config.state, self.clock, breaker=config.breaker, not_fixed=config.not_fixed)
         self._rungs = Rungs(self.store)
         self._blind_at: dict[str, float] = {}
-        windows = Windows(config.windows)
         alertmanagers = [client_of(endpoint, "alertmanager") for endpoint in config.alertmanagers]
-        silencer = AlertmanagerSilencer(alertmanagers, self.clock, config.ignore_labels) if alertmanagers else None
         self.evidence = Evidence(
             client_of(config.prometheus, "prometheus"),
             alertmanagers,
@@ -94,63 +92,14 @@ class App(Desk):
             ignore_labels=config.ignore_labels,
             failed=self._count_blind,
         )
-        watch = MonitoringWatch(
-            self.store,
-            self.evidence.scraping,
-            self.clock,
-            config.monitoring,
-            config.scrape_interval,
-            self._count_blind,
-        )
-        self.parts = Parts(
-            config=config,
-            store=self.store,
-            evidence=self.evidence,
-            clock=self.clock,
-            playbooks=lambda: self._rungs.in_force(self._files.playbooks),
-            site=Site({config.host.name: config.host.instances}, actions, config.highest_mode, config.host_rates),
-            actions=actions,
-            dispatch=LocalDispatch(
-                lambda: self._files.policy,
-                actions,
-                self.clock,
-                config.process_config,
-                reached,
-                probes=_probes,
-                prometheus=self.evidence.ask,
-                refused=self._note_refusal,
-                silences=silencer,
-            ),
-            pause=self._pause_of,
-            window=lambda frozen: windows.open(frozen.playbook, str(frozen.target), self.clock.now()),
-            clock_jumped=self._clock_jumped,
-            monitoring=watch.look,
-            jumps=Jumps(self.clock, self.store.write(lambda tx: tx.clock_jumps())),
-            counters=self.metrics,
-            alarm=Alarm(config.state, self.clock, lambda: self._files.policy, config.watchdog.command),
-            started=self.clock.monotonic(),
-            reached=reached,
-        )
+        self.parts = self._make_parts(alertmanagers, actions, reached)
         self._auditor = Auditor(self.parts)
         self._selftest = Selftest(self.parts)
         tellers = [notifier.tell for notifier in NOTIFIERS.values()]
         trust = Trust(self.parts, self._rungs)
         handlers = pipeline.handlers(self.parts, tellers, self._auditor, self._selftest, trust)
         self.engine = Engine(self.store, self.clock, handlers)
-        self.metrics.read_from(
-            Readings(
-                self._live,
-                self.engine.queue_depth,
-                self.engine.oldest_seconds,
-                self._paused,
-                lambda: backlog.under_way(self.store, self.clock),
-                lambda: backlog.last_verified(self.store),
-                lambda: backlog.failed_since(self.store),
-                lambda: len(self.root_causes()),
-                self._selftest.age,
-                lambda: backlog.marks(self.store, self.clock),
-            )
-        )
+        self.metrics.read_from(self._readings())
         gauges = HostGauges(client_of(config.prometheus, "prometheus"), self.clock, config.host.instances)
         self.host_metrics = gauges.now
         access = access_of(config, self.clock)
@@ -203,6 +152,59 @@ class App(Desk):
         self._show_playbooks()
         self._decide_anew()
         logger.info("reloaded", extra={"playbooks": len(files.playbooks)})
+
+    def _make_parts(self, alertmanagers: list[Client], actions: Mapping[str, Action], reached: Reached) -> Parts:
+        """Return what the stages work with."""
+        config = self.config
+        windows = Windows(config.windows)
+        silencer = AlertmanagerSilencer(alertmanagers, self.clock, config.ignore_labels) if alertmanagers else None
+        watch = MonitoringWatch(
+            self.store, self.evidence.scraping, self.clock, config.monitoring, config.scrape_interval, self._count_blind
+        )
+        return Parts(
+            config=config,
+            store=self.store,
+            evidence=self.evidence,
+            clock=self.clock,
+            playbooks=lambda: self._rungs.in_force(self._files.playbooks),
+            site=Site({config.host.name: config.host.instances}, actions, config.highest_mode, config.host_rates),
+            actions=actions,
+            dispatch=LocalDispatch(
+                lambda: self._files.policy,
+                actions,
+                self.clock,
+                config.process_config,
+                reached,
+                probes=_probes,
+                prometheus=self.evidence.ask,
+                refused=self._note_refusal,
+                silences=silencer,
+            ),
+            pause=self._pause_of,
+            window=lambda frozen: windows.open(frozen.playbook, str(frozen.target), self.clock.now()),
+            clock_jumped=self._clock_jumped,
+            monitoring=watch.look,
+            jumps=Jumps(self.clock, self.store.write(lambda tx: tx.clock_jumps())),
+            counters=self.metrics,
+            alarm=Alarm(config.state, self.clock, lambda: self._files.policy, config.watchdog.command),
+            started=self.clock.monotonic(),
+            reached=reached,
+        )
+
+    def _readings(self) -> Readings:
+        """Return what the metrics ask for at each scrape."""
+        return Readings(
+            self._live,
+            self.engine.queue_depth,
+            self.engine.oldest_seconds,
+            self._paused,
+            lambda: backlog.under_way(self.store, self.clock),
+            lambda: backlog.last_verified(self.store),
+            lambda: backlog.failed_since(self.store),
+            lambda: len(self.root_causes()),
+            self._selftest.age,
+            lambda: backlog.marks(self.store, self.clock),
+        )
 
     def _show_playbooks(self) -> None:
         self.metrics.show_playbooks({playbook.name: self._mode(playbook) for playbook in self._files.playbooks})
