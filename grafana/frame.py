@@ -34,7 +34,7 @@ def moments() -> list[Json]:
         marks(
             "Alerts",
             CRITICAL,
-            f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}",
+            f'(ALERTS_FOR_STATE{{severity!="goal", {CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}',
             "{{alertname}} on {{instance}}",
             [7],
         ),
@@ -45,5 +45,5 @@ def moments() -> list[Json]:
             "{{playbook}}: {{verdict}}",
             [7, 8],
         ),
-        marks("Marked", OK, "selfheal_annotation_timestamp_seconds * 1000", "{{target}}: {{text}}", [7, 8]),
+        marks("Marked", "gray", "selfheal_annotation_timestamp_seconds * 1000", "{{target}}: {{text}}", [7, 8]),
     ]

@@ -9,6 +9,7 @@ import yaml
 from grafana.parts import (
     CLEAR,
     CRITICAL,
+    GOAL,
     OK,
     QUIET,
     WARNING,
@@ -29,6 +30,8 @@ from grafana.parts import (
 )
 from selfheal.common.shipped import shipped
 
+SEVERITIES = {"critical": CRITICAL, "high": CRITICAL, "warning": WARNING, "goal": GOAL}
+"""From the worst on."""
 CHOSEN = 'job=~"$job", instance=~"$instance"'
 FIRING = f'alertstate="firing", {CHOSEN}'
 
@@ -69,15 +72,11 @@ def limit(alert: str) -> str:
 def _firing_by_severity() -> Json:
     look = Look(
         unit="short",
-        overrides=[
-            override("critical", thresholds=_from_one(CRITICAL)),
-            override("high", thresholds=_from_one(CRITICAL)),
-            override("warning", thresholds=_from_one(WARNING)),
-        ],
+        overrides=[override(severity, thresholds=_from_one(colour)) for severity, colour in SEVERITIES.items()],
     )
     queries = [
         Query(f'count(ALERTS{{severity="{severity}", {FIRING}}}) or vector(0)', severity, instant=True)
-        for severity in ("critical", "high", "warning", "goal")
+        for severity in SEVERITIES
     ]
     head = Head(
         1,
@@ -149,17 +148,17 @@ def _firing_alerts() -> Json:
     concerns = ", ".join(f'"{label}"' for label in ("groupname", "service", "directory", "mountpoint", "collector"))
     since = f"(ALERTS_FOR_STATE{{{CHOSEN}}} * 1000) and ignoring (alertstate) ALERTS{{{FIRING}}}"
     firing = f'label_join({since}, "concerns", "", {concerns})'
+    colours = {}
+    for rank, (severity, colour) in enumerate(SEVERITIES.items(), 1):
+        # the table sorts by what the label holds, not by what is shown for it
+        firing = f'label_replace({firing}, "severity", "{rank}", "severity", "{severity}")'
+        colours[str(rank)] = {"color": colour, "index": rank - 1, "text": severity}
     columns = {
         "severity": "Severity",
         "alertname": "Alert",
         "instance": "Instance",
         "concerns": "Concerns",
         "Value": "Since",
-    }
-    colours = {
-        "critical": {"color": CRITICAL, "index": 0, "text": "critical"},
-        "high": {"color": CRITICAL, "index": 1, "text": "high"},
-        "warning": {"color": WARNING, "index": 2, "text": "warning"},
     }
     look = Look(
         unit="string",
@@ -168,7 +167,7 @@ def _firing_alerts() -> Json:
         nothing="nothing fires",
         overrides=[
             override("Since", unit="dateTimeFromNow", custom__width=130),
-            override("Alert", custom__width=160),
+            override("Alert", custom__width=220),
             override("Concerns", noValue="–"),
             override(
                 "Severity",

@@ -13,6 +13,8 @@ DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 # pairs that a colour-blind reader can tell apart; never green beside red, never blue beside purple
 OK, WARNING, CRITICAL, QUIET = "blue", "yellow", "dark-red", "text"
+# no trouble, but a goal that is missed; dark enough for a word in white
+GOAL = "dark-blue"
 # no paint at all: for tiles that are filled
 CLEAR = "transparent"
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,7 +172,7 @@ def test_colours_are_names_that_suit_both_themes_and_never_green_beside_red() ->
 
     assert not re.search(r'"#[0-9a-fA-F]{3,8}"', text)
     assert not re.search(r"rgba?\(", text)
-    assert colours <= {"blue", "light-blue", "yellow", "orange", "dark-red", "text", "gray", "transparent"}
+    assert colours <= {"blue", "light-blue", "dark-blue", "yellow", "orange", "dark-red", "text", "gray", "transparent"}
     assert "palette-colorblind" not in text
 
 
@@ -187,3 +188,20 @@ def test_what_differs_for_one_series_names_a_series_that_exists() -> None:
                 assert matcher["options"] in queries
             else:
                 assert matcher["options"] in names or "{{verdict}}" in names
+
+
+def test_every_severity_of_the_rules_has_a_tile_a_colour_and_its_place_in_the_table_from_the_worst_on() -> None:
+    files = Path(str(shipped("rules"))).glob("*.yml")
+    groups = [group for file in files for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+    used = {rule["labels"]["severity"] for group in groups for rule in group["rules"] if "alert" in rule}
+    tiles, tables = PANELS[0], PANELS[4]
+    painted = {each["matcher"]["options"] for each in tiles["fieldConfig"]["overrides"]}
+    [severity] = [each for each in tables["fieldConfig"]["overrides"] if each["matcher"]["options"] == "Severity"]
+    [mapped] = [each["value"][0]["options"] for each in severity["properties"] if each["id"] == "mappings"]
+    order = [mapped[rank]["text"] for rank in sorted(mapped)]
+
+    assert [target["legendFormat"] for target in tiles["targets"]] == order == ["critical", "high", "warning", "goal"]
+    # `none` is what always fires, to show that alerts arrive; it concerns no instance, so it is not shown
+    assert used - {"none"} == painted == set(order)
+    for rank, text in zip(sorted(mapped), order, strict=True):
+        assert f'"severity", "{rank}", "severity", "{text}"' in tables["targets"][0]["expr"]
