@@ -2,8 +2,9 @@
 
 A feeder posts distinct alerts without pause and notes each that was answered 200. The remediator is killed at random
 moments and at every named point (before and after intent, effect, result and verify), and started again on the same
-store. At the end every acknowledged alert must have a fate and no step may be silently absent (lost 0), and no step's
-id may stand twice in the ledger (doubled 0), which the effect's own process writes and syncs, outside the store.
+store. At the end every acknowledged alert must have a fate, no step may be silently absent and no remediation be left
+without work before its end (lost 0), and no alert's effect may stand twice in the ledger (doubled 0), by whichever
+remediation: the effect's own process writes and syncs it, outside the store.
 A run counts only if at least a quarter of its kills fell between intent and result and some outcome became unknown.
 """
 
@@ -37,6 +38,8 @@ LEAST_BETWEEN = 0.25
 PER_KILL = 50
 """Alerts for each kill."""
 LEAST = 1_000
+REACHED = 60.0
+"""Seconds within which a point is reached, on a machine that has much else to do."""
 WATCHED_EVERY = 10
 """One alert in so many is verified. Its rule is one of its own: the whole of a rule's answer is read for each proof."""
 RULES = """groups:
@@ -92,30 +95,34 @@ class Feeder:
 
     def _feed(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._rig.port, timeout=5)
-        number = None
+        number, body = None, ""
         while not self._ended.wait(PAUSE):
             if number is None:
                 with self._lock:
                     if self._next >= self.most:
                         continue
                     number, self._next = self._next, self._next + 1
-            item = f"i{number}"
-            sick = alert(self._rig, item)
-            if number % WATCHED_EVERY == 0:
-                sick["labels"]["alertname"] = "Watched"
+                body = self._body(number)
             try:
-                connection.request("POST", "/hooks/alertmanager", json.dumps(payload([sick])), hook_headers())
+                connection.request("POST", "/hooks/alertmanager", body, hook_headers())
                 answer = connection.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException):
                 # the remediator is dead just now: nothing was promised, and the same one is sent again
                 connection.close()
                 continue
-            number = None
             if answer.status == 200:
                 with self._lock:
-                    self.acknowledged.add(item)
+                    self.acknowledged.add(f"i{number}")
+            number = None
         connection.close()
+
+    def _body(self, number: int) -> str:
+        """Return the delivery of one alert; sent again it must be the same, for a later start is another period."""
+        sick = alert(self._rig, f"i{number}")
+        if number % WATCHED_EVERY == 0:
+            sick["labels"]["alertname"] = "Watched"
+        return json.dumps(payload([sick]))
 
     def stop(self) -> None:
         """End the feeding."""
@@ -155,7 +162,7 @@ def kill(rig: Rig, number: int, dice: random.Random) -> str:
     rig.start_remediator("--kill-at", f"{point}:{dice.randint(1, most)}", wait=False)
     assert rig.remediator is not None
     try:
-        rig.remediator.wait(20)
+        rig.remediator.wait(REACHED)
     except subprocess.TimeoutExpired:
         # the point was not reached that often: a random kill then
         point = "random"
@@ -200,9 +207,9 @@ def measure(kills: int, seed: int) -> dict[str, Any]:
             feeder.stop()
         rig.stop_remediator()
         ids = ledger.entries(rig.folder / "ledger")
-        absent = silently_absent(rig.folder / "state", set(ids))
+        doubled = ledger.doubled(rig.folder / "ledger")
+        absent = silently_absent(rig.folder / "state", set(ids)) + stranded(rig.folder / "state")
     lost = [item for item in feeder.acknowledged if item not in found or _without_fate(found[item])]
-    doubled = sum(count - 1 for count in Counter(ids).values())
     between = sum(by_point[point] for point in BETWEEN)
     return {
         "kills": kills,
@@ -222,7 +229,7 @@ def silently_absent(state: Path, done: set[str]) -> list[str]:
 
     The file is read as anybody could: the program under test is not asked about itself.
     """
-    with closing(sqlite3.connect(f"file:{state / 'selfheal.db'}?mode=ro", uri=True)) as connection:
+    with _opened(state) as connection:
         steps = connection.execute("SELECT plan FROM step WHERE state = 'done'").fetchall()
         without = connection.execute(
             "SELECT id FROM remediation AS r WHERE state = 'succeeded'"
@@ -230,6 +237,23 @@ def silently_absent(state: Path, done: set[str]) -> list[str]:
         ).fetchall()
     said = [item["verb"] for (plan,) in steps for item in json.loads(plan)["items"]]
     return [verb for verb in said if verb not in done] + [f"remediation {number}" for (number,) in without]
+
+
+def stranded(state: Path) -> list[str]:
+    """Return the remediations that the store has in a state before the end, with nothing that would take them on.
+
+    One whose outcome is unknown waits for a person.
+    """
+    with _opened(state) as connection:
+        found = connection.execute(
+            "SELECT id, state FROM remediation AS r WHERE ended_at IS NULL AND state <> 'unknown'"
+            " AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.kind = 'remediation' AND w.id = r.id)"
+        ).fetchall()
+    return [f"remediation {number} is {state}" for number, state in found]
+
+
+def _opened(state: Path) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(f"file:{state / 'selfheal.db'}?mode=ro", uri=True))
 
 
 def _without_fate(entry: dict[str, Any]) -> bool:

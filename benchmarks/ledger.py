@@ -1,13 +1,15 @@
 """A test action whose effect can be counted from outside: a process of its own appends the step's id and syncs it.
 
 Nothing of the remediator's store is asked to count it, and what kills the remediator does not kill the effect.
-It is not idempotent on purpose: an id that stands twice in the file is an effect that happened twice.
+It is not idempotent on purpose: an id that stands twice in the file is an effect that happened twice, and so is a note
+of which each alert has its own: a second remediation would give its step an id of its own.
 """
 
 from __future__ import annotations
 
 import subprocess
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,11 @@ def run(plan: Plan, context: Context) -> Outcome:
 def entries(path: Path) -> list[str]:
     """Return the ids in the ledger, in order."""
     return [line.split()[0] for line in lines(path)]
+
+
+def doubled(path: Path) -> int:
+    """Return how many effects too many the ledger has, given that each note was asked for once."""
+    return sum(count - 1 for count in Counter(line.split(maxsplit=2)[2] for line in lines(path)).values())
 
 
 def lines(path: Path) -> list[str]:

@@ -198,12 +198,12 @@ def delays(subject: Subject, answered: Mapping[str, float]) -> list[float]:
     return [started[item] - at for item, at in answered.items() if item in started]
 
 
-def measure_one(subject: Subject, rig: Rig, count: int, seconds: int, unknown: Callable[[], int]) -> dict[str, Any]:
+def measure_one(subject: Subject, rig: Rig, count: int, seconds: int, doubt: Callable[[], set[str]]) -> dict[str, Any]:
     """Return the figures of one subject."""
     subject.start()
     answered, rate = burst(subject, rig, count)
     commands = settled(subject)
-    in_doubt = unknown()
+    unknown = doubt()
     later = range(count, count + int(seconds * PER_SECOND))
     answered_at = drip(rig, later, PER_SECOND, subject.port, subject.path)
     waited = delays(subject, answered_at)
@@ -213,12 +213,17 @@ def measure_one(subject: Subject, rig: Rig, count: int, seconds: int, unknown: C
         "answered_per_second": round(rate),
         "ran": sum(1 for item in answered if item in commands),
         # said to be unknown and left to a person is not lost
-        "unknown": in_doubt,
-        "lost": max(0, sum(1 for item in answered if item not in commands) - in_doubt),
+        "unknown": len(unknown),
+        "lost": len(lost(answered, set(commands), unknown)),
         "twice": sum(number - 1 for number in commands.values()),
         "command_p50_ms": round(percentile(waited, 0.5) * 1000, 1),
         "command_p99_ms": round(percentile(waited, 0.99) * 1000, 1),
     }
+
+
+def lost(answered: set[str], commands: set[str], unknown: set[str]) -> set[str]:
+    """Return what was answered 200 and neither ran nor is itself said to be unknown: one doubt excuses no other."""
+    return answered - commands - unknown
 
 
 def measure(count: int, seconds: int) -> dict[str, Any]:
@@ -235,13 +240,20 @@ def measure(count: int, seconds: int) -> dict[str, Any]:
         rig.start(deliver=False)
         until(lambda: len(rig.query("sick > 0")) == sick, 60)
         ours = measure_one(Ours(rig), rig, count, seconds, partial(in_doubt, rig))
-        webhook = measure_one(Webhook(binary, Path(folder)), rig, count, seconds, lambda: 0)
+        webhook = measure_one(Webhook(binary, Path(folder)), rig, count, seconds, set)
     return {"alerts": count, "ours": ours, "webhook": webhook}
 
 
-def in_doubt(rig: Rig) -> int:
-    """Return how many outcomes the remediator says it does not know."""
-    return int(rig.api("/api/v1/status")["counts"].get("unknown", 0))
+def in_doubt(rig: Rig) -> set[str]:
+    """Return the items whose outcomes the remediator says it does not know."""
+    found: set[str] = set()
+    cursor = ""
+    while True:
+        answer = rig.api(f"/api/v1/remediations?state=unknown&limit=500{cursor}")
+        found |= {entry["alert"]["labels"]["item"] for entry in answer["items"]}
+        if answer["next"] is None:
+            return found
+        cursor = f"&cursor={answer['next']}"
 
 
 def main() -> int:

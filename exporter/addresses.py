@@ -7,9 +7,15 @@ import socket
 
 Address = tuple[str, int]
 
+EVERYWHERE = "::"
+"""The host that stands for every address of this machine; `0.0.0.0` is those of IPv4 only."""
+
 
 def parse_address(text: str) -> Address:
-    """Given `host:port`, `[v6]:port` or `:port` (everywhere), return host and port. Raise ValueError if it is none."""
+    """Given `host:port`, `[v6]:port` or `:port`, return host and port. Raise ValueError if it is none.
+
+    Without a host it is every address, of either family: `::`.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise ValueError("write HOST:PORT with a port from 0 to 65535")
@@ -17,7 +23,7 @@ def parse_address(text: str) -> Address:
         host = host[1:-1]
     elif ":" in host:
         raise ValueError("write an IPv6 address in brackets: [::1]:9976")
-    return host or "0.0.0.0", int(port)
+    return host or EVERYWHERE, int(port)
 
 
 def format_address(address: Address) -> str:

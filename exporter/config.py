@@ -69,7 +69,7 @@ def make_parser() -> Parser:
     """Return the parser of all flags, those of the collectors included."""
     parser = Parser(
         prog="selfheal-exporter",
-        description="Serve what this host does as Prometheus metrics. Every flag can also be set by its variable.",
+        description="Serve what this host does as Prometheus metrics. Every flag but --once has a variable too.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"selfheal-exporter {__version__}")
@@ -85,7 +85,8 @@ def make_parser() -> Parser:
 
 
 def _add_run_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--once", action="store_true", help="print one page and end; no server")
+    # a variable that is inherited must not turn a server into a program that ends
+    parser.add_argument("--once", action="store_true", help="print one page and end; no server (no variable)")
     add_flag(
         parser, "--config.check", action="store_true",
         help="say everything that is wrong with flags and files, and end; code 1 if there is anything",

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.settings import flag_type
 from selfheal.common.flags import add_flag
-from selfheal.common.re2 import Expression, compile_re2
+from selfheal.common.re2 import Expression, compile_own, compile_re2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def read_filter(flags: dict[str, Any], flag: str, excluded: str = "", *, both: b
     given: Expression | None = flags[f"{key}_exclude"]
     exclude = given
     if given is None:
-        exclude = compile_unless_empty("" if include else excluded)
+        exclude = compile_own(excluded) if excluded and not include else None
     elif not given.source:
         # said on purpose: nothing is left out
         exclude = None

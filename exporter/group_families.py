@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from exporter.encode import Family, Metric, format_value
 from exporter.group import Group, Sums
 from exporter.procfs.members import resident_bytes
+from exporter.procfs.record import UNKNOWN
 from exporter.smaps import Proportions
 from exporter.threads import count_by_name, count_wchans, forget_ended
 from selfheal.common.procfs import TICKS_PER_SECOND
@@ -142,7 +143,10 @@ def _facts(group: Group, boot_seconds: int) -> _Facts:
         group.account.totals,
         boot_seconds + min([record.stat.start_ticks for record in readable]) // TICKS_PER_SECOND if readable else 0,
         resident_bytes(max([record.resident_pages for record in readable], default=0)),
-        max([record.open_files / record.limit for record in readable if record.limit], default=0),
+        max(
+            [record.open_files / record.limit for record in readable if record.limit and record.open_files != UNKNOWN],
+            default=0,
+        ),
         group.zombies,
     )
 

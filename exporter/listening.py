@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Mapping, MutableMapping, Sequence
 
-from exporter.addresses import Address, format_address, is_loopback
+from exporter.addresses import EVERYWHERE, Address, format_address, is_loopback
 
 # where the sockets that systemd hands over begin: sd_listen_fds(3)
 _FIRST_DESCRIPTOR = 3
@@ -22,9 +22,9 @@ def open_listeners(addresses: Sequence[Address]) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     problems: list[str] = []
     for address in addresses:
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         try:
-            listeners.append(socket.create_server(address, family=family, backlog=128))
+            # those of IPv4 may have been asked for besides
+            listeners.append(_open_listener(address, alone=("0.0.0.0", address[1]) not in addresses))
         except OSError as error:
             problems.append(_why_not(address, error))
     if problems:
@@ -32,6 +32,17 @@ def open_listeners(addresses: Sequence[Address]) -> list[socket.socket]:
             listener.close()
         raise CannotListenError("\n".join(problems))
     return listeners
+
+
+def _open_listener(address: Address, alone: bool) -> socket.socket:
+    host, port = address
+    if host == EVERYWHERE and alone:
+        if not socket.has_dualstack_ipv6():
+            # without IPv6 every address is one of IPv4
+            return socket.create_server(("0.0.0.0", port), backlog=128)
+        return socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=128)
 
 
 def _why_not(address: Address, error: OSError) -> str:

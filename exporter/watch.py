@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 from exporter.groups import Groups, Rules
@@ -29,6 +29,16 @@ def watch_of(settings: Settings) -> Watch:
     return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What is kept of the processes from look to look: groups by these rules, and names."""
+
+    rules: Rules | None
+    with_tops: bool
+    born_after_ticks: int | None
+    """Since when whoever is born counts in full, in ticks since boot; None if that could not be read."""
+
+
 class Watch:
     """The processes of one host, with the groups and the names that are kept of them."""
 
@@ -39,11 +49,9 @@ class Watch:
         self._lock = threading.Lock()
         self._table: ProcessTable | None = None
         self._wanted = Wanted()
-        self._rules: Rules | None = None
-        self._with_tops = False
+        self._kept: Kept | None = None
         self._served: set[str] = set()
         self._looked_at = 0.0
-        self._born_after = self._uptime_ticks()
         self._last = Look()
         self.groups: Groups | None = None
         self.tops: Tops | None = None
@@ -59,22 +67,26 @@ class Watch:
         return self._table
 
     def want(self, **wanted: object) -> None:
-        """Read more of each process from now on; the names are those of `Wanted`."""
-        self._wanted = replace(self._wanted, **wanted)  # type: ignore[arg-type]  # the callers are in this package
+        """Read more of each process from now on; the names are those of `Wanted`.
 
-    def follow(self, rules: Rules | None, with_tops: bool) -> None:
-        """Keep groups by these rules, and names, from now on; what was kept before begins anew."""
-        self._rules, self._with_tops = rules, with_tops
-        self._table = self.groups = self.tops = None
-        self._born_after = self._uptime_ticks()
-        self.failure = None
+        It follows from flags, so a collector that is built anew, even for nothing, wants what the running one does.
+        """
+        with self._lock:
+            self._wanted = replace(self._wanted, **wanted)  # type: ignore[arg-type]  # the callers are in this package
 
-    def refresh(self, consumer: str) -> Look:
+    def plan(self, rules: Rules | None, with_tops: bool) -> Kept:
+        """Return what to keep from this moment on. Nothing changes before a refresh is given it."""
+        return Kept(rules, with_tops, self._uptime_ticks())
+
+    def refresh(self, consumer: str, kept: Kept | None = None) -> Look:
         """Given who asks, return the present look: one that this consumer has not had.
 
+        Given what to keep, keep that; if it was something else before, everything begins anew.
         Raise OSError if the processes cannot be listed.
         """
         with self._lock:
+            if kept is not None and kept is not self._kept:
+                self._follow(kept)
             now = self._clock.monotonic()
             if not self._served or consumer in self._served or now - self._looked_at > _SAME_SCRAPE_SECONDS:
                 self._served.clear()
@@ -83,11 +95,17 @@ class Watch:
             self._served.add(consumer)
             return self._last
 
-    def close(self) -> None:
-        """Give the descriptors back that are held."""
+    def close(self, kept: Kept) -> None:
+        """Give the descriptors back that are held, if this is what is kept."""
         with self._lock:
-            if self._table is not None:
+            if self._table is not None and kept is self._kept:
                 self._table.close()
+
+    def _follow(self, kept: Kept) -> None:
+        self._kept = kept
+        self._table = self.groups = self.tops = self.failure = None
+        # what was looked at for others is not of this table
+        self._served.clear()
 
     def _look(self, now: float) -> Look:
         if self._table is None or self.failure is not None:
@@ -110,18 +128,22 @@ class Watch:
         """Begin with an empty table, so that groups and names meet everybody; without them if that cannot be."""
         self._table = ProcessTable(self._procfs, self._wanted)
         self.failure = None
+        kept = self._kept
+        if kept is None:
+            return
         try:
             # from when it was built, not from the first scrape: a process born between the two counts in full
-            if self._born_after is None:
-                self._born_after = int(read_uptime(self._procfs) * TICKS_PER_SECOND)
+            born_after = kept.born_after_ticks
+            if born_after is None:
+                born_after = int(read_uptime(self._procfs) * TICKS_PER_SECOND)
             self.boot_seconds = int(boot_time(self._procfs))
         except (OSError, ValueError) as error:
             self.failure = error
             return
-        if self._rules is not None:
-            self.groups = Groups(self._table, replace(self._rules, born_after_ticks=self._born_after))
-        if self._with_tops:
-            self.tops = Tops(self._born_after)
+        if kept.rules is not None:
+            self.groups = Groups(self._table, replace(kept.rules, born_after_ticks=born_after))
+        if kept.with_tops:
+            self.tops = Tops(born_after)
 
     def _uptime_ticks(self) -> int | None:
         try:

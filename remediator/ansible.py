@@ -1,4 +1,7 @@
-"""The door to Ansible: playbooks that the policy names, with parameters that hold no template; `shell` starts it."""
+"""The door to Ansible: playbooks that the policy names, with parameters that hold no template; `shell` starts it.
+
+Not through ansible-runner, which starts processes itself: one door starts everything, with its limits and its record.
+"""
 
 from __future__ import annotations
 

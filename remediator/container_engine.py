@@ -9,22 +9,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from remediator.errors import ActionFailed
 from remediator.local_http import Answer, Call, Place, exchange
 from remediator.model import Context
 from remediator.policy import Door
-from remediator.policy.managed import ourselves_and_above, permitted_container
-from remediator.policy.protected import read_standing, refusal_by_kind
-from selfheal.common.processes import read_process
+from remediator.policy.managed import (
+    image_name,
+    is_never,
+    ourselves_and_above,
+    permitted_container,
+    pids_within,
+    refusal_within,
+)
 
 LOOK_SECONDS = 10.0
 """What one look at a container may take."""
-GRACE_SECONDS = 10
-"""What a container is given to end before it is killed."""
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 300
 
@@ -42,6 +45,10 @@ class Container:
     health: str
     """Empty or none where no check is declared; starting, healthy, unhealthy."""
     removed_at_end: bool
+    image: str
+    """What it was made from, as somebody wrote it; empty where the engine does not tell."""
+    program: str
+    """What is started in it, as `/bin/sh`."""
 
     @property
     def runs(self) -> bool:
@@ -50,8 +57,10 @@ class Container:
 
 
 def look(name: str, verb: str, context: Context, *, least: float = 0.0) -> Container:
-    """Given a permitted container and verb, return how it stands. `least` seconds are given even when time is over.
+    """Given a permitted container and verb, return how it stands.
 
+    With `least`, only what came of an effect is looked at: it is given so many seconds even when time is over, and what
+    runs there is not judged again.
     Raise Refused if the policy does not permit it or it is ours or the monitoring's, ActionFailed if there is none of
     exactly that name or the engine cannot be asked.
     """
@@ -64,8 +73,8 @@ def look(name: str, verb: str, context: Context, *, least: float = 0.0) -> Conta
     if answer.status != 200:
         raise ActionFailed(f"container {name!r} cannot be looked at: {told(answer)}")
     found = _read(name, answer)
-    refusal = _refusal(found, context)
-    if refusal is not None and verb != "status":
+    refusal = None if least or verb == "status" else _refusal(found, context)
+    if refusal is not None:
         raise context.policy.refused(Door.HTTP, refusal)
     return found
 
@@ -73,12 +82,12 @@ def look(name: str, verb: str, context: Context, *, least: float = 0.0) -> Conta
 def tell(container: Container, verb: str, context: Context) -> Answer:
     """Given a container that was looked at and `start`, `stop` or `restart`, tell the engine once; return its answer.
 
+    How long it may take to end before it is killed is its own time, as it was made with (Compose: stop_grace_period).
     Raise Refused if the policy does not permit it, ActionFailed if the engine was not reached, OutcomeUnknown if it
     was and gave no answer in time.
     """
     engine = permitted_container(context.policy, container.name, verb)
-    grace = "" if verb == "start" else f"?t={GRACE_SECONDS}"
-    call = Call("POST", f"/containers/{container.id}/{verb}{grace}", changes=True)
+    call = Call("POST", f"/containers/{container.id}/{verb}", changes=True)
     return exchange(Place(engine.socket), call, context.deadline, context.monotonic)
 
 
@@ -107,6 +116,8 @@ def _read(name: str, answer: Answer) -> Container:
             int(state["Pid"]),
             str(health),
             removed,
+            str((body.get("Config") or {}).get("Image") or ""),
+            str(body.get("Path") or ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ActionFailed(f"what the engine says of container {name!r} is not understood") from error
@@ -124,20 +135,20 @@ def _refusal(container: Container, context: Context) -> str | None:
     what = f"container {container.name!r}"
     if any(container.id in text for text in _own_traces(procfs)):
         return f"the remediator itself runs in {what}"
-    pid = container.pid
-    if pid <= 0:
+    image = image_name(container.image)
+    kept = next((name for name in (image, PurePosixPath(container.program).name) if is_never(name)), None)
+    if kept is not None:
+        return f"{what} runs {kept!r}, which belongs to the monitoring itself, or is the way in; it is never touched"
+    if container.pid <= 0 and not container.runs:
         return None
-    if pid in ourselves_and_above(procfs):
+    # the number that the engine tells may be one of another pid namespace, and somebody else's here
+    pids = pids_within(container.id, procfs)
+    if not ourselves_and_above(procfs).isdisjoint({container.pid, *pids}):
         return f"the remediator itself runs in {what}"
-    process = read_process(procfs, pid)
-    # a number of another pid namespace would be somebody else's here
-    if process is None or not any(container.id in path for path in process.cgroups):
-        return None
-    standing = read_standing(procfs, pid)
-    if standing is None:
-        return None
+    if not pids and not image:
+        return f"{what} is not touched: neither its processes can be seen from here nor the name of its image"
     # that it lives in a pid namespace of its own is what makes it a container
-    refusal = refusal_by_kind(process, replace(standing, is_elsewhere=False), procfs)
+    refusal = refusal_within(pids, procfs)
     return refusal and f"{what} is not touched: {refusal}"
 
 

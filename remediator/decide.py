@@ -40,6 +40,8 @@ LOOKS = 4
 """Times one decision is looked at anew, because of probes or of what others did to the target meanwhile."""
 LOOK_AGAIN = 1.0
 """Seconds after which it is looked at again then."""
+STOPPED_LOOK = 30.0
+"""Seconds after which what a person settled is asked again while monitoring is stopped."""
 LEAST_HOLD = 0.05
 """Seconds between two questions of a held remediation, whatever a guard says."""
 
@@ -88,6 +90,10 @@ def _decide(parts: Parts, tx: Tx, remediation: Remediation, gathered: Gathered, 
         return None
     if present.cancel is not None:
         tx.move(present.id, State.CANCELLED, present.cancel, now)
+        return None
+    if tx.monitoring_stopped(now) is not None:
+        # while the world was asked; what is stopped begins nothing
+        tx.move(present.id, State.SKIPPED, Reason.MONITORING_STOPPED, now)
         return None
     history = past(parts, tx, present, now)
     answers, decision = _ask(parts, present, gathered, history, now)
@@ -205,6 +211,9 @@ def _decide_settled(parts: Parts, tx: Tx, number: int, gathered: Gathered) -> No
     now = parts.clock.now()
     present = tx.remediation(number)
     if present is None or present.state is not State.UNKNOWN or "settled" not in present.proof:
+        return
+    if tx.monitoring_stopped(now) is not None:
+        tx.prolong(number, now + STOPPED_LOOK)
         return
     answers, decision = _ask(parts, present, gathered, past(parts, tx, present, now), now)
     settled = present.proof["settled"]

@@ -15,7 +15,7 @@ from functools import cmp_to_key
 from pathlib import Path
 from struct import unpack_from
 
-from remediator.errors import ActionFailed
+from remediator.errors import ActionFailed, Refused
 from remediator.policy import Door, Policy
 from remediator.policy.journal import folder_of, is_machine, rule_of
 from remediator.policy.owned import untrusted
@@ -65,6 +65,16 @@ class Folder:
     """Below it are folders or links: those that are named after a machine journalctl would vacuum by the same size."""
 
 
+@dataclass(frozen=True, slots=True)
+class Vacuumed:
+    """What came of one journalctl, which may have removed something though it failed."""
+
+    gone: tuple[Archived, ...] | None
+    """All archived files that went; None if the folder can no longer be looked at."""
+    why: str = ""
+    """What failed; empty if nothing did."""
+
+
 def folders(policy: Policy) -> tuple[Folder, ...]:
     """Return the journal's folders of the policy that can be vacuumed alone.
 
@@ -111,10 +121,10 @@ def disk_usage(path: str, policy: Policy, deadline: float, monotonic: Monotonic)
 
 def vacuum(
     folder: Folder, going: Sequence[Archived], policy: Policy, deadline: float, monotonic: Monotonic
-) -> tuple[Archived, ...]:
-    """Given a folder as it is now and its oldest archived files, have journalctl remove these; return all that went.
+) -> Vacuumed:
+    """Given a folder as it is now and its oldest archived files, have journalctl remove these; return what came of it.
 
-    Raise Refused if that would go below the policy's floor or take what is too young, ActionFailed if journalctl fails.
+    Raise Refused, with nothing done, if that would go below the policy's floor or take what is too young.
     """
     rule = folder_of(policy, folder.path)
     if folder.has_folders:
@@ -131,10 +141,18 @@ def vacuum(
         raise policy.refused(Door.SHELL, f"of {folder.path} {left} bytes would be left, and the floor is {rule.floor}")
     # what the active file grows by meanwhile, less than the last file to go, takes no further file along
     size = left + max(0, going[-1].size - BLOCK)
-    _journalctl(folder.path, f"--vacuum-size={size}", policy, deadline, monotonic)
+    why = ""
+    try:
+        _journalctl(folder.path, f"--vacuum-size={size}", policy, deadline, monotonic)
+    except ActionFailed as error:
+        # it removes one file after the other, so some may be gone
+        why = str(error)
     # what is gone is looked at and not read from what it prints, which other versions word otherwise
-    there = {(file.name, file.inode) for file in look(folder.path, policy).archived}
-    return tuple(file for file in folder.archived if (file.name, file.inode) not in there)
+    try:
+        there = {(file.name, file.inode) for file in look(folder.path, policy).archived}
+    except (OSError, Refused) as error:
+        return Vacuumed(None, f"{why}{'; ' if why else ''}what is left cannot be seen: {error}")
+    return Vacuumed(tuple(file for file in folder.archived if (file.name, file.inode) not in there), why)
 
 
 def _journalctl(path: str, option: str, policy: Policy, deadline: float, monotonic: Monotonic) -> str:

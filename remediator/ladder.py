@@ -69,10 +69,8 @@ def freeze_next(parts: Parts, first: Playbook, occurrence: Occurrence) -> Frozen
 
     Raise TemplateRefused or ConfigError if the first one cannot be frozen; a later one that cannot is passed over.
     """
-    tries: list[Try] = []
-    if occurrence.remediation_id is not None:
-        with parts.store.read() as reader:
-            tries = reader.tries(occurrence.id)
+    with parts.store.read() as reader:
+        tries = reader.tries(occurrence.id)
     for playbook in rungs(parts.playbooks(), first):
         if used_up(playbook.name, playbook.limits, tries):
             continue
@@ -87,6 +85,8 @@ def freeze_next(parts: Parts, first: Playbook, occurrence: Occurrence) -> Frozen
 
 def called_off(parts: Parts, occurrence: Occurrence) -> bool:
     """Say whether a person called off what was tried last: then nothing more is tried."""
+    if occurrence.remediation_id is None:
+        return False
     last = _last(parts, occurrence)
     return last is not None and last.ended_at is not None and last.cancel is Reason.CANCELLED
 
@@ -100,7 +100,8 @@ def climb_on(tx: Tx, remediation: Remediation, now: float) -> None:
 def hand_over(parts: Parts, occurrence: Occurrence) -> None:
     """Tell people that nothing is left to try, after looking once more at what they will find."""
     last = _last(parts, occurrence)
-    if occurrence.fate == HANDED_OVER or last is None or last.ended_at is None:
+    goes_on = last is not None and last.ended_at is None and last.occurrence_id == occurrence.id
+    if occurrence.fate == HANDED_OVER or last is None or goes_on:
         parts.store.write(lambda tx: tx.unschedule("occurrence", occurrence.id))
         return
     diagnose(parts, last.id, last.frozen, Occasion.HAND_OVER)
@@ -117,7 +118,7 @@ def hand_over(parts: Parts, occurrence: Occurrence) -> None:
 
 
 def _last(parts: Parts, occurrence: Occurrence) -> Remediation | None:
-    if occurrence.remediation_id is None:
-        return None
+    """Return what was tried last, also for the period that this one recurred from."""
     with parts.store.read() as reader:
-        return reader.remediation(occurrence.remediation_id)
+        number = occurrence.remediation_id or reader.tried_before(occurrence.id)
+        return None if number is None else reader.remediation(number)

@@ -127,7 +127,9 @@ def since_the_first(firing: Iterable[Alert]) -> list[Alert]:
 def take(tx: Tx, alert: Alert, now: float, stopped: bool = False) -> None:
     """Open, refresh or close the occurrence that `alert` speaks of; while monitoring is stopped nothing comes of it."""
     if alert.status == "resolved":
-        tx.close_occurrence(alert.fingerprint, now, "resolved")
+        ended = tx.open_occurrence_of(alert.fingerprint)
+        if ended is not None and not is_earlier_period(ended, alert):
+            tx.close_occurrence(alert.fingerprint, now, "resolved")
         return
     number, new = tx.open_occurrence(alert, now)
     occurrence = None if new else tx.occurrence(number)
@@ -149,6 +151,18 @@ def is_later_period(occurrence: Occurrence, alert: Alert) -> bool:
     if alert.labels != occurrence.alert.labels:
         return False
     return alert.starts_at > max(occurrence.alert.starts_at + SAME_PERIOD, occurrence.received_at)
+
+
+def is_earlier_period(occurrence: Occurrence, alert: Alert) -> bool:
+    """Say whether a resolved `alert` tells the end of a period before that of the open occurrence of its fingerprint.
+
+    Told late, it must not close what began since, which would be healed a second time. A replica may have begun
+    earlier than was stored, so its end tells; without one it is not believed, for reconciliation asks by itself.
+    """
+    began = occurrence.alert.starts_at
+    if alert.starts_at >= began - SAME_PERIOD:
+        return False
+    return alert.ends_at is None or alert.ends_at < began
 
 
 def to_be_decided_again(occurrence: Occurrence) -> bool:

@@ -50,8 +50,7 @@ def reconcile(parts: Parts, now: float) -> float:
     # what is left in `active` has no open occurrence here
     left = list(active.values())
     for start in range(0, len(left), PAGE):
-        _take_in(parts, left[start : start + PAGE], now)
-    counts["taken_in"] += len(left)
+        counts["taken_in"] += _take_in(parts, left[start : start + PAGE], now)
     if counts.total():
         logger.info("reconciled", extra=dict(counts))
     return due
@@ -72,8 +71,9 @@ def _compare(parts: Parts, page: list[Occurrence], active: dict[str, Alert], now
     def store(tx: Tx) -> None:
         for occurrence in ended:
             present = tx.occurrence(occurrence.id)
-            if present is not None and present.last_seen_at == occurrence.last_seen_at:
-                # otherwise it was delivered again while we asked
+            unheard = (None, occurrence.last_seen_at)
+            if present is not None and (present.closed_at, present.last_seen_at) == unheard:
+                # otherwise it was delivered again while we asked, or it ended and another period may be open by now
                 tx.close_occurrence(occurrence.alert.fingerprint, now, "reconciled")
         for number in again:
             tx.reconsider(number, now)
@@ -101,12 +101,17 @@ def _has_rested(parts: Parts, occurrence: Occurrence, now: float) -> bool:
     return not newest or not 0 <= now - parts.jumps.moved(newest[0].created_at) < rest_after(newest)
 
 
-def _take_in(parts: Parts, alerts: list[Alert], now: float) -> None:
-    def store(tx: Tx) -> None:
-        for alert in alerts:
-            take(tx, alert, now)
+def _take_in(parts: Parts, alerts: list[Alert], asked: float) -> int:
+    """Take in what Alertmanager told when it was `asked`; return how many alerts that were."""
 
-    parts.store.write(store)
+    def store(tx: Tx) -> int:
+        # an end that was told since is news that the answer does not have
+        news = [alert for alert in alerts if not tx.closed_since(alert.fingerprint, asked)]
+        for alert in news:
+            take(tx, alert, asked)
+        return len(news)
+
+    return parts.store.write(store)
 
 
 def _decide_anew(parts: Parts, now: float) -> None:

@@ -10,14 +10,20 @@ import base64
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from remediator.errors import ActionFailed, OutcomeUnknown
 from remediator.local_http import Call, Place, exchange
 from remediator.model import Context
 from remediator.policy import Door
-from remediator.policy.managed import Supervisor, ourselves_and_above, permitted_program
-from remediator.policy.protected import read_standing, refusal_by_kind
+from remediator.policy.managed import (
+    Supervisor,
+    ourselves_and_above,
+    permitted_program,
+    pids_below,
+    refusal_within,
+)
 from remediator.xml_rpc import Fault, read_answer, write_call
 from selfheal.common.files import privacy_problem
 from selfheal.common.processes import read_process
@@ -25,6 +31,8 @@ from selfheal.common.processes import read_process
 LOOK_SECONDS = 10.0
 """What one look at a program may take."""
 LARGEST_CREDENTIALS = 1024
+_PAUSE_SECONDS, _MOST_LOOKS = 0.1, 10
+"""How often, and how many times at most, a program is looked at until its process has begun."""
 
 
 class Code(IntEnum):
@@ -56,23 +64,45 @@ class Program:
 
 
 def look(name: str, verb: str, context: Context, *, least: float = 0.0) -> Program:
-    """Given a permitted program and verb, return how it stands. `least` seconds are given even when time is over.
+    """Given a permitted program and verb, return how it stands.
 
+    With `least`, only what came of an effect is looked at: it is given so many seconds even when time is over, and what
+    runs there is not judged again.
     Raise Refused if the policy does not permit it or it is ours or the monitoring's, ActionFailed if there is none or
     supervisord cannot be asked.
     """
     now = context.monotonic()
     end_at = max(now + least, min(context.deadline, now + LOOK_SECONDS))
+    found = _look(name, verb, context, end_at)
+    if least or verb == "status":
+        return found
+    pause = Event()
+    for _ in range(_MOST_LOOKS):
+        if found.pid <= 0 or _has_begun(found.pid, context.procfs):
+            break
+        # it ends or begins just now; what stays so is judged as it is
+        pause.wait(_PAUSE_SECONDS)
+        found = _look(name, verb, context, end_at)
+    refusal = _refusal(found, context)
+    if refusal is not None:
+        raise context.policy.refused(Door.HTTP, refusal)
+    return found
+
+
+def _look(name: str, verb: str, context: Context, end_at: float) -> Program:
     try:
         info = _ask(name, verb, context, ("supervisor.getProcessInfo", name), end_at)
     except Fault as fault:
         what = f"there is no program {name!r}" if fault.code == Code.BAD_NAME else f"program {name!r}: {fault}"
         raise ActionFailed(what) from fault
-    found = _read(name, info)
-    refusal = _refusal(found, context)
-    if refusal is not None and verb != "status":
-        raise context.policy.refused(Door.HTTP, refusal)
-    return found
+    return _read(name, info)
+
+
+def _has_begun(pid: int, procfs: Path) -> bool:
+    """Say whether a process is there and runs its own program: at first it is a copy of supervisord."""
+    process = read_process(procfs, pid)
+    parent = None if process is None else read_process(procfs, process.ppid)
+    return process is not None and (parent is None or parent.argv != process.argv)
 
 
 def tell(name: str, verb: str, context: Context, end_at: float, *, method: str = "stop") -> None:
@@ -152,10 +182,10 @@ def _refusal(program: Program, context: Context) -> str | None:
     """Return why a program is never touched although its name is permitted, or None."""
     if program.pid <= 0:
         return None
-    if program.pid in ourselves_and_above(context.procfs):
+    if read_process(context.procfs, program.pid) is None:
+        return f"program {program.name!r} is not touched: its process cannot be seen from here"
+    below = pids_below(program.pid, context.procfs)
+    if not ourselves_and_above(context.procfs).isdisjoint(below):
         return f"the remediator itself runs as program {program.name!r}"
-    process, standing = read_process(context.procfs, program.pid), read_standing(context.procfs, program.pid)
-    if process is None or standing is None:
-        return None
-    refusal = refusal_by_kind(process, standing, context.procfs)
+    refusal = refusal_within(below, context.procfs, program.pid)
     return refusal and f"program {program.name!r} is not touched: {refusal}"

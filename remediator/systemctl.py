@@ -16,7 +16,16 @@ from remediator.policy import Door, Policy
 from remediator.policy.owned import untrusted
 from remediator.policy.refusals import nobody_hears
 from remediator.policy.scale import may_scale, scaling
-from remediator.policy.unit_facts import RESTING, SHOWN, Facts, dragged_along, read_units, unit_refusal
+from remediator.policy.unit_facts import (
+    RESTING,
+    SHOWN,
+    TRIGGER,
+    Facts,
+    dragged_along,
+    machine_refusal,
+    read_units,
+    unit_refusal,
+)
 from remediator.shell import Finished, keep_output, run_program
 
 STATUS = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "NRestarts", "MainPID", "ExecMainStatus")
@@ -134,7 +143,7 @@ def _look(policy: Policy, unit: str, verb: str, timeout: float, monotonic: Monot
         raise policy.refused(Door.SHELL, refusal)
     found: dict[str, str] = {}
     known = {(name, what) for name in (unit, *facts.get("Names", "").split()) for what in (verb, "start")}
-    waiting = set(dragged_along(verb, facts).items())
+    waiting = dragged_along(verb, facts)
     for _ in range(MOST_LOOKS):
         waiting -= known
         if not waiting:
@@ -153,17 +162,20 @@ def _look(policy: Policy, unit: str, verb: str, timeout: float, monotonic: Monot
             for what in sorted({what for name, what in waiting if name in names}):
                 if not _is_changed(other, what):
                     continue
-                # what a unit needs is started without a permission; to whom that would do something is asked next
-                if what != "start":
-                    _may_be_dragged(policy, unit, other, what)
-                found[other.get("Id", "")] = what
-                onward |= set(dragged_along(what, other).items())
+                _may_be_dragged(policy, unit, other, what)
+                name = other.get("Id", "")
+                # what is sure is told rather than what may be
+                found[name] = found.get(name, what) if what == TRIGGER else what
+                onward |= dragged_along(what, other)
         waiting = onward
     raise policy.refused(Door.SHELL, f"unit {unit!r} drags too many others along")
 
 
 def _is_changed(other: Facts, what: str) -> bool:
     """Say whether systemd has anything to do: what runs is not started, and all else is done only to what runs."""
+    if what == TRIGGER:
+        # that is later, when what runs now may have ended
+        return other.get("LoadState") == "loaded"
     resting = other.get("ActiveState") in RESTING
     return resting and other.get("LoadState") == "loaded" if what == "start" else not resting
 
@@ -171,8 +183,12 @@ def _is_changed(other: Facts, what: str) -> bool:
 def _may_be_dragged(policy: Policy, unit: str, other: Facts, what: str) -> None:
     name = other.get("Id", "")
     try:
-        replace(policy, heard=nobody_hears).unit(name, what)
-        refusal = unit_refusal(name, other, policy.procfs)
+        if what == "start":
+            # what a unit needs is started without a permission; to whom that would do something is asked next
+            refusal = machine_refusal(name, other)
+        else:
+            replace(policy, heard=nobody_hears).unit(name, "start" if what == TRIGGER else what)
+            refusal = unit_refusal(name, other, policy.procfs)
     except Refused as error:
         refusal = error.detail
     if refusal is not None:

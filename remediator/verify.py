@@ -208,9 +208,13 @@ def watch(parts: Parts, remediation: Remediation) -> None:
     gone = isinstance(rule, Trouble) and rule.reason is not Reason.BLIND
     if not isinstance(rule, Trouble) and rule.expression:
         firing = parts.evidence.live(rule, labels, remediation.frozen.fingerprint, now - 1.0).firing
-    until = parts.jumps.moved(remediation.verified_at or now) + spec.watch
-    if firing or "came_back" in remediation.proof:
+    proven = parts.jumps.moved(remediation.verified_at or now)
+    until = proven + spec.watch
+    if firing or "came_back" in remediation.proof or _began_again(parts, remediation, proven):
         _came_back(parts, remediation, spec, now)
+    elif now >= until and firing is False and _is_gone(parts, remediation, spec):
+        # a series that is no longer there says of nothing that it held
+        _end_unseen(parts, remediation, Reason.SERIES_GONE, until, now)
     elif now >= until and (firing is not None or gone or now >= until + BLIND_FOR):
         # that it held is only said by whoever saw it
         reason = Reason.HELD_WATCH if firing is False else Reason.RULE_CHANGED if gone else Reason.BLIND
@@ -218,6 +222,26 @@ def watch(parts: Parts, remediation: Remediation) -> None:
     else:
         step = _watch_step(parts, spec)
         due = min(until, now + step) if now < until else now + step
+        parts.store.write(lambda tx: tx.schedule("remediation", remediation.id, due))
+
+
+def _began_again(parts: Parts, remediation: Remediation, since: float) -> bool:
+    """Say whether the alert was told of anew since it was proven, also if it was healed before we looked."""
+    with parts.store.read() as reader:
+        return reader.came_back(remediation.occurrence_id, since)
+
+
+def _is_gone(parts: Parts, remediation: Remediation, spec: Verify) -> bool:
+    health = _health(parts, remediation, spec)
+    return health is not None and health.gone
+
+
+def _end_unseen(parts: Parts, remediation: Remediation, reason: Reason, until: float, now: float) -> None:
+    """End a watch that saw nothing in the end, once it was waited for as for a Prometheus that does not answer."""
+    if now >= until + BLIND_FOR:
+        parts.store.write(lambda tx: tx.move(remediation.id, State.SUCCEEDED, reason, now, verdict=Verdict.FIXED))
+    else:
+        due = now + parts.config.scrape_interval
         parts.store.write(lambda tx: tx.schedule("remediation", remediation.id, due))
 
 

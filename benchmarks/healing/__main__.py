@@ -126,7 +126,8 @@ def _inside(given: argparse.Namespace) -> int:
     )
     print(json.dumps(figures), flush=True)
     good = figures["healed"] + figures["handed_over"] == figures["faults"] > 0
-    return 0 if good and not total.bystanders and not total.false_actions else 1
+    in_time = given.quick or figures["median_seconds"] is None or figures["median_seconds"] <= FLOOR
+    return 0 if good and in_time and not total.bystanders and not total.false_actions else 1
 
 
 def _figures(total: Any, kinds: Sequence[Fault], peer: dict[str, Any] | None) -> dict[str, Any]:

@@ -59,6 +59,11 @@ class Decoys:
         self._files[path] = _fingerprint(self._host.root / path[1:])
 
     @property
+    def has_link(self) -> bool:
+        """Say whether a folder that may be cleaned has a link in it."""
+        return any((self._host.root / path[1:]).is_symlink() for path in self._files)
+
+    @property
     def ready(self) -> bool:
         """Say whether every process notes the signals that it gets."""
         return all((self._host.root / witness[1:]).exists() for witness in self._processes.values())

@@ -19,6 +19,7 @@ from benchmarks.healing.layout import Pace
 from benchmarks.rig import until
 from selfheal.stack.tools import Tool
 
+CACHE = "/srv/app/cache"
 READY_WITHIN = 180.0
 QUIET_WITHIN = 90.0
 Tell = Callable[[str], None]
@@ -99,6 +100,10 @@ class Round:
                 host.heartbeats |= {fault.heartbeat} - {""}
                 host.probes |= {fault.probe} - {""}
                 fault.prepare(host)
+            if not host.decoys.has_link:
+                # permitted on every host, though nothing falls ill in it here
+                (host.root / CACHE[1:]).mkdir(parents=True, exist_ok=True)
+                host.decoys.around(CACHE, "quiet")
             render_host(host, self._pace)
         until(lambda: all(host.decoys.ready for host in self.hosts), READY_WITHIN)
         self.tally.decoys = sum(host.decoys.count for host in self.hosts)

@@ -10,6 +10,7 @@ from exporter.filters import Filter, compile_unless_empty
 from exporter.procfs.cgroups import COUNTERS, Layout, Usage, find_layout, list_units, read_usage
 from exporter.settings import IncompleteError, NoDataError, Settings, flag_type
 from selfheal.common.flags import add_flag
+from selfheal.common.re2 import compile_own
 
 name = "cgroup"
 text = "CPU, memory, OOM kills, throttling, pressure and io per systemd unit"
@@ -112,7 +113,7 @@ def add_flags(parser: argparse._ActionsContainer) -> None:
     )  # fmt: skip
     add_flag(
         parser, "--collector.cgroup.unit-exclude", metavar="REGEX", type=flag_type(compile_unless_empty),
-        default=UNITS_EXCLUDED, help="paths of units to leave out (default: %(default)s)",
+        default=compile_own(UNITS_EXCLUDED), help="paths of units to leave out (default: %(default)s)",
     )  # fmt: skip
     add_flag(
         parser, "--collector.cgroup.max-units", metavar="N", type=flag_type(_most), default="40",

@@ -14,7 +14,7 @@ from exporter.procfs.net_link import LinkStates
 from exporter.procfs.net_socket import Netlink
 from exporter.settings import NoDataError, Settings, flag_type
 from selfheal.common.flags import add_flag
-from selfheal.common.re2 import compile_re2
+from selfheal.common.re2 import compile_own, compile_re2
 
 name = "netclass"
 text = "kind and state of each network device"
@@ -58,7 +58,8 @@ def add_flags(parser: argparse._ActionsContainer) -> None:
     """Add the choice of devices and what is left out of them, spelled as in node_exporter."""
     flag = "--collector.netclass"
     add_flag(
-        parser, f"{flag}.ignored-devices", metavar="REGEX", type=flag_type(compile_re2), default="^$",
+        parser, f"{flag}.ignored-devices", metavar="REGEX", type=flag_type(compile_re2),
+        default=compile_own("^$"),
         help="network devices to leave out (default: %(default)s)",
     )  # fmt: skip
     add_flag(

@@ -10,7 +10,7 @@ from exporter.procfs.kept import KeptFile
 from exporter.procfs.net_statistics import PairedTable, SingleTable
 from exporter.settings import Settings, flag_type
 from selfheal.common.flags import add_flag
-from selfheal.common.re2 import Expression, compile_re2
+from selfheal.common.re2 import Expression, compile_own, compile_re2
 
 name = "netstat"
 text = "counters of IP, ICMP, TCP and UDP"
@@ -27,7 +27,8 @@ FIELDS = (
 def add_flags(parser: argparse._ActionsContainer) -> None:
     """Add the choice of fields, spelled as in node_exporter."""
     add_flag(
-        parser, "--collector.netstat.fields", metavar="REGEX", type=flag_type(compile_re2), default=FIELDS,
+        parser, "--collector.netstat.fields", metavar="REGEX", type=flag_type(compile_re2),
+        default=compile_own(FIELDS),
         help="counters to export, written Protocol_Field (default: %(default)s)",
     )  # fmt: skip
 

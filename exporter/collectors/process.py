@@ -143,12 +143,14 @@ class _Processes:
             open_files=self._top > 0, threads=self._threads, recheck_seconds=_recheck_seconds(flags),
             held=flags["collector.process.held_files"],
         )  # fmt: skip
-        self._watch.follow(None if grouping is None else _rules(flags, settings, grouping), self._top > 0)
+        # a reload may yet be refused: what runs is exchanged at the first look
+        rules = None if grouping is None else _rules(flags, settings, grouping)
+        self._kept = self._watch.plan(rules, self._top > 0)
 
     def __call__(self) -> list[Family]:
         """Return the families. Raise IncompleteError if some processes could not be read, or all."""
         try:
-            look = self._watch.refresh(name)
+            look = self._watch.refresh(name, self._kept)
             if self._watch.failure is not None:
                 raise self._watch.failure
         except (OSError, ValueError) as error:
@@ -168,7 +170,7 @@ class _Processes:
 
     def close(self) -> None:
         """Give back the files that are held open."""
-        self._watch.close()
+        self._watch.close(self._kept)
 
     def _group_families(self, groups: Groups | None) -> list[Family]:
         if groups is None:

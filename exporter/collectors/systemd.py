@@ -11,7 +11,7 @@ from exporter.refresh import Refresher
 from exporter.settings import Settings, flag_type
 from selfheal.common.durations import parse_duration
 from selfheal.common.flags import add_flag
-from selfheal.common.re2 import compile_re2
+from selfheal.common.re2 import compile_own, compile_re2
 
 if TYPE_CHECKING:
     from exporter.systemd_bus import SystemdBus
@@ -54,7 +54,8 @@ def add_flags(parser: argparse._ActionsContainer) -> None:
     """Add what is wanted of which units, spelled as in node_exporter, and how often to ask."""
     for what, default in (("include", UNITS_INCLUDED), ("exclude", UNITS_EXCLUDED)):
         add_flag(
-            parser, f"--collector.systemd.unit-{what}", metavar="REGEX", type=flag_type(compile_re2), default=default,
+            parser, f"--collector.systemd.unit-{what}", metavar="REGEX", type=flag_type(compile_re2),
+            default=compile_own(default),
             help=f"whole names of units to {what}; an excluded one is never included (default: %(default)s)",
         )  # fmt: skip
     for what, help_text in (

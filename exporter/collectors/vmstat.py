@@ -12,7 +12,7 @@ from exporter.procfs.kept import KeptFile
 from exporter.procfs.layout import Layout
 from exporter.settings import Settings, flag_type
 from selfheal.common.flags import add_flag
-from selfheal.common.re2 import compile_re2
+from selfheal.common.re2 import compile_own, compile_re2
 
 name = "vmstat"
 text = "counters of the virtual memory"
@@ -24,7 +24,8 @@ FIELDS = "^(oom_kill|pgpg|pswp|pg.*fault).*"
 def add_flags(parser: argparse._ActionsContainer) -> None:
     """Add the flag that chooses the fields."""
     add_flag(
-        parser, "--collector.vmstat.fields", metavar="REGEX", type=flag_type(compile_re2), default=FIELDS,
+        parser, "--collector.vmstat.fields", metavar="REGEX", type=flag_type(compile_re2),
+        default=compile_own(FIELDS),
         help="export the fields whose names match (default: %(default)s)",
     )  # fmt: skip
 

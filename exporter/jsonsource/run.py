@@ -50,9 +50,10 @@ class Log:
             self._busy.release()
 
     def _take_new_lines(self) -> None:
-        end = self._clock.monotonic() + self.source.every * _BUDGET
+        now = self._clock.monotonic()
+        end = now + self.source.every * _BUDGET
         faults, take = self.table.faults, self.table.take
-        for lines in self.tail.read():
+        for lines in self.tail.read(now):
             for line in lines:
                 try:
                     document = _loads(line)

@@ -2,133 +2,110 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-LONGEST_LINE = 1 << 20
+from exporter.jsonsource.opened import Opened
 
-_CHUNK = 1 << 18
-_FINGERPRINT = 64
+# how long a program may write on to a file that was renamed: it opens the new one when it is told to, or looks itself
+_GRACE_SECONDS = 60.0
 
 
 class Tail:
-    """Where reading has come to in one file; kept in memory only."""
+    """Where reading has come to in one file, and in the one that had its name before; kept in memory only."""
 
     def __init__(self, path: Path, *, from_beginning: bool) -> None:
         self._path = path
         self._from_beginning = from_beginning
-        self._descriptor: int | None = None
-        self._identity = (0, 0)
-        self._offset = 0
-        self._begun = b""
-        """The beginning of a line whose end has not been written yet."""
-        self._skips = False
-        """We are inside a line that is not wanted: its beginning was not seen, or it is too long."""
-        self._last = b""
-        """The last bytes read, by which a file is known again."""
+        self._file: Opened | None = None
+        self._former: Opened | None = None
+        """The file before this one, for a while; of each one before it nothing is read any more."""
+        self._succeeded_at = 0.0
+        self._truncations = 0
+        self._too_long = 0
         self.rotations = 0
-        self.truncations = 0
-        self.too_long = 0
 
-    def read(self) -> Iterator[list[bytes]]:
-        """Yield the lines written since the last time, in parts; whoever stops early gets the rest next time.
+    @property
+    def truncations(self) -> int:
+        """How often a file was emptied."""
+        return self._truncations + sum(file.truncations for file in self._files())
 
-        Raise OSError if the file is not there and never was, or cannot be read; ValueError if it is no regular file.
+    @property
+    def too_long(self) -> int:
+        """How many lines were too long to be read."""
+        return self._too_long + sum(file.too_long for file in self._files())
+
+    def read(self, now: float) -> Iterator[list[bytes]]:
+        """Given the monotonic time, yield the lines written since the last time, in parts.
+
+        Whoever stops early gets the rest next time. Raise OSError if the file is not there and never was, or cannot be
+        read; ValueError if it is no regular file.
         """
-        if self._descriptor is None:
-            try:
-                self._open(from_beginning=self._from_beginning)
-            except FileNotFoundError:
-                # only a file that is there already may hold what is not wanted
-                self._from_beginning = True
-                raise
-            self._from_beginning = True
+        file = self._file or self._open()
         while True:
-            yield from self._drain()
-            if not self._has_successor():
+            yield from self._read_former(file, now)
+            yield from file.drain()
+            if not self._has_successor(file):
                 return
             # what was written between the last look and the rename
-            yield from self._drain()
-            yield from self._last_line()
-            self.close()
+            yield from file.drain()
+            yield from self._end_former()
+            successor = Opened(self._path, from_beginning=True)
+            self._former, self._file, self._succeeded_at = file, successor, now
             self.rotations += 1
-            self._open(from_beginning=True)
+            file = successor
 
     def behind(self) -> int:
         """Return how many bytes have been written and not been read."""
-        if self._descriptor is None:
-            return 0
-        return max(0, os.fstat(self._descriptor).st_size - self._offset)
+        return sum(file.behind() for file in self._files())
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Let go of the files."""
+        for file in self._files():
+            self._let_go(file)
+        self._file = self._former = None
 
-    def _open(self, *, from_beginning: bool) -> None:
-        # without waiting: a pipe of this name would never open
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(descriptor)
-            raise ValueError(f"{self._path} is no regular file")
-        self._descriptor = descriptor
-        self._identity = (found.st_dev, found.st_ino)
-        self._start_at(0)
-        if not from_beginning and found.st_size > 0:
-            self._offset = found.st_size
-            known = min(_FINGERPRINT, found.st_size)
-            self._last = os.pread(descriptor, known, found.st_size - known)
-            self._skips = not self._last.endswith(b"\n")
+    def _files(self) -> list[Opened]:
+        return [file for file in (self._former, self._file) if file is not None]
 
-    def _start_at(self, offset: int) -> None:
-        self._offset, self._begun, self._skips, self._last = offset, b"", False, b""
+    def _open(self) -> Opened:
+        try:
+            self._file = Opened(self._path, from_beginning=self._from_beginning)
+        except FileNotFoundError:
+            # only a file that is there already may hold what is not wanted
+            self._from_beginning = True
+            raise
+        self._from_beginning = True
+        return self._file
 
-    def _has_successor(self) -> bool:
+    def _has_successor(self, file: Opened) -> bool:
         """Say whether another file has our name now; while none has, ours may still be written to."""
         try:
             found = self._path.stat()
         except FileNotFoundError:
             return False
-        return (found.st_dev, found.st_ino) != self._identity
+        return (found.st_dev, found.st_ino) != file.identity
 
-    def _drain(self) -> Iterator[list[bytes]]:
-        descriptor = self._descriptor
-        if descriptor is None:
+    def _read_former(self, file: Opened, now: float) -> Iterator[list[bytes]]:
+        """Yield what is still written to the former file, before what comes after it; let go of it in the end."""
+        former = self._former
+        if former is None:
             return
-        if self._was_cut(descriptor):
-            self.truncations += 1
-            self._start_at(0)
-        while chunk := os.pread(descriptor, _CHUNK, self._offset):
-            self._offset += len(chunk)
-            self._last = (self._last + chunk)[-_FINGERPRINT:]
-            lines = self._split(chunk)
-            if lines:
-                yield lines
+        yield from former.drain()
+        if now - self._succeeded_at >= _GRACE_SECONDS:
+            yield from self._end_former()
+        elif file.size():
+            # whoever writes to the new file has ended its last line in this one
+            yield from former.last_line()
 
-    def _was_cut(self, descriptor: int) -> bool:
-        """Say whether the file was emptied; it may have grown past our place again, with other bytes before it."""
-        if os.fstat(descriptor).st_size < self._offset:
-            return True
-        before = os.pread(descriptor, len(self._last), self._offset - len(self._last))
-        return before != self._last
+    def _end_former(self) -> Iterator[list[bytes]]:
+        former = self._former
+        if former is not None:
+            yield from former.last_line()
+            self._former = None
+            self._let_go(former)
 
-    def _split(self, chunk: bytes) -> list[bytes]:
-        *lines, begun = (self._begun + chunk).split(b"\n")
-        if self._skips and lines:
-            del lines[0]
-            self._skips = False
-        self._begun = b"" if self._skips else begun
-        if len(self._begun) > LONGEST_LINE:
-            self.too_long += 1
-            self._begun, self._skips = b"", True
-        return lines
-
-    def _last_line(self) -> Iterator[list[bytes]]:
-        """Yield what a finished file ends with, if that lacks its line break."""
-        line, self._begun = self._begun, b""
-        if line:
-            yield [line]
+    def _let_go(self, file: Opened) -> None:
+        self._truncations += file.truncations
+        self._too_long += file.too_long
+        file.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from selfheal.common.clock import Clock
+from selfheal.common.re2 import Expression
 
 IpProtocol: TypeAlias = Literal["ip4", "ip6"]
 
@@ -54,7 +54,7 @@ class HeaderRule:
     """A header of the answer that must, or must not, match."""
 
     header: str
-    regexp: re.Pattern[str]
+    regexp: Expression
     allow_missing: bool = False
 
 
@@ -72,8 +72,8 @@ class Http:
     follow_redirects: bool = True
     fail_if_ssl: bool = False
     fail_if_not_ssl: bool = False
-    fail_if_body_matches: tuple[re.Pattern[bytes], ...] = ()
-    fail_if_body_not_matches: tuple[re.Pattern[bytes], ...] = ()
+    fail_if_body_matches: tuple[Expression, ...] = ()
+    fail_if_body_not_matches: tuple[Expression, ...] = ()
     fail_if_header_matches: tuple[HeaderRule, ...] = ()
     fail_if_header_not_matches: tuple[HeaderRule, ...] = ()
     username: str | None = None
@@ -88,7 +88,7 @@ class Http:
 class Exchange:
     """One step of a conversation over TCP: wait for a line, say something, switch to TLS."""
 
-    expect: re.Pattern[bytes] | None = None
+    expect: Expression | None = None
     send: str | None = None
     starttls: bool = False
 
@@ -108,8 +108,8 @@ class Tcp:
 class Rules:
     """What the records of one section of a DNS answer must and must not be, as text."""
 
-    fail_if_matches: tuple[re.Pattern[str], ...] = ()
-    fail_if_none_matches: tuple[re.Pattern[str], ...] = ()
+    fail_if_matches: tuple[Expression, ...] = ()
+    fail_if_none_matches: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

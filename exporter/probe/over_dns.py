@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import dns.exception
 import dns.flags
 import dns.message
@@ -13,6 +11,7 @@ import dns.rdatatype
 
 from exporter.probe.dial import Address, Dialer, timed
 from exporter.probe.model import Deadline, Dns, Found, ProbeError, Reason
+from selfheal.common.re2 import Expression
 
 
 def ask(wanted: Dns, dialer: Dialer, found: Found, deadline: Deadline) -> None:
@@ -66,13 +65,11 @@ def _judge(wanted: Dns, response: dns.message.Message, found: Found) -> None:
         raise ProbeError(Reason.REGEX, problem)
 
 
-def _problem(
-    forbidden: tuple[re.Pattern[str], ...], required: tuple[re.Pattern[str], ...], lines: list[str]
-) -> str | None:
+def _problem(forbidden: tuple[Expression, ...], required: tuple[Expression, ...], lines: list[str]) -> str | None:
     for pattern in forbidden:
-        if any(pattern.search(line) for line in lines):
-            return f"a record of the answer matches {pattern.pattern}"
+        if any(pattern.finds(line) for line in lines):
+            return f"a record of the answer matches {pattern.source}"
     for pattern in required:
-        if not any(pattern.search(line) for line in lines):
-            return f"no record of the answer matches {pattern.pattern}"
+        if not any(pattern.finds(line) for line in lines):
+            return f"no record of the answer matches {pattern.source}"
     return None

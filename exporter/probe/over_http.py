@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import re
 import socket
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
@@ -216,11 +215,11 @@ def _judge(wanted: Http, request: _Request, response: http.client.HTTPResponse, 
 
 def _body_problem(wanted: Http, body: bytes) -> str | None:
     for pattern in wanted.fail_if_body_matches:
-        if pattern.search(body):
-            return f"the body matches {_shown(pattern)}"
+        if pattern.finds(body):
+            return f"the body matches {pattern.source}"
     for pattern in wanted.fail_if_body_not_matches:
-        if not pattern.search(body):
-            return f"the body does not match {_shown(pattern)}"
+        if not pattern.finds(body):
+            return f"the body does not match {pattern.source}"
     return None
 
 
@@ -231,10 +230,6 @@ def _header_problem(wanted: Http, response: http.client.HTTPResponse) -> str | N
         values = response.headers.get_all(rule.header)
         if not values and not rule.allow_missing:
             return f"the header {rule.header} is missing"
-        if values and any(rule.regexp.search(value) for value in values) is not should:
-            return f"the header {rule.header} {'does not match' if should else 'matches'} {rule.regexp.pattern}"
+        if values and any(rule.regexp.finds(value) for value in values) is not should:
+            return f"the header {rule.header} {'does not match' if should else 'matches'} {rule.regexp.source}"
     return None
-
-
-def _shown(pattern: re.Pattern[bytes]) -> str:
-    return pattern.pattern.decode("utf-8", "replace")

@@ -65,9 +65,9 @@ def _take(step: Exchange, lines: _Lines, found: Found, deadline: Deadline) -> No
             line = lines.next(deadline)
             if line is None:
                 found.facts["failed_due_to_regex"] = 1
-                shown = step.expect.pattern.decode("utf-8", "replace")
+                shown = step.expect.source
                 raise ProbeError(Reason.REGEX, f"the connection was closed before a line matched {shown}")
-            if step.expect.search(line):
+            if step.expect.finds(line):
                 break
         else:
             raise ProbeError(Reason.SIZE, f"none of {_MOST_LINES} lines was the expected one")

@@ -23,13 +23,12 @@ from exporter.probe.written_http import (
     check_request,
     check_tls,
     check_url,
-    compile_bytes,
-    compile_text,
     parse_place,
     read_request,
     read_tls,
 )
 from selfheal.common.documents import Section, read_as, read_yaml, told
+from selfheal.common.re2 import compile_re2
 
 DEFAULT_EVERY = 15.0
 DEFAULT_TIMEOUT = 5.0
@@ -262,8 +261,8 @@ def _http(written: WrittenProbe, folder: Path) -> Http:
         valid_http_versions=tuple(http.valid_http_versions),
         fail_if_ssl=http.fail_if_ssl,
         fail_if_not_ssl=http.fail_if_not_ssl,
-        fail_if_body_matches=tuple(map(compile_bytes, http.fail_if_body_matches_regexp)),
-        fail_if_body_not_matches=tuple(map(compile_bytes, http.fail_if_body_not_matches_regexp)),
+        fail_if_body_matches=tuple(map(compile_re2, http.fail_if_body_matches_regexp)),
+        fail_if_body_not_matches=tuple(map(compile_re2, http.fail_if_body_not_matches_regexp)),
         fail_if_header_matches=tuple(map(_header_rule, http.fail_if_header_matches)),
         fail_if_header_not_matches=tuple(map(_header_rule, http.fail_if_header_not_matches)),
         body_size_limit=http.body_size_limit,
@@ -271,7 +270,7 @@ def _http(written: WrittenProbe, folder: Path) -> Http:
 
 
 def _header_rule(written: WrittenHeaderRule) -> HeaderRule:
-    return HeaderRule(written.header, compile_text(written.regexp), written.allow_missing)
+    return HeaderRule(written.header, compile_re2(written.regexp), written.allow_missing)
 
 
 def _tcp(written: WrittenProbe, folder: Path) -> Tcp:
@@ -282,7 +281,7 @@ def _tcp(written: WrittenProbe, folder: Path) -> Tcp:
         port=port,
         use_tls=tcp.tls,
         conversation=tuple(
-            Exchange(compile_bytes(step.expect) if step.expect is not None else None, step.send, step.starttls)
+            Exchange(compile_re2(step.expect) if step.expect is not None else None, step.send, step.starttls)
             for step in tcp.query_response
         ),
         tls=read_tls(tcp.tls_config, folder),
@@ -303,8 +302,8 @@ def _dns(written: WrittenProbe, _: Path) -> Dns:
         recursion_desired=written.dns.recursion_desired,
         valid_rcodes=tuple(written.dns.valid_rcodes),
         answer=Rules(
-            tuple(map(compile_text, rules.fail_if_matches_regexp)),
-            tuple(map(compile_text, rules.fail_if_none_matches_regexp)),
+            tuple(map(compile_re2, rules.fail_if_matches_regexp)),
+            tuple(map(compile_re2, rules.fail_if_none_matches_regexp)),
         ),
     )
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 
 from exporter.probe.model import Http, Tls
 from selfheal.common.documents import Duration, Section, told
+from selfheal.common.re2 import ExpressionError, compile_re2
 
 _OURS = ("host", "content-length", "transfer-encoding", "connection", "accept-encoding")
 
@@ -119,24 +120,11 @@ def _server_name(value: str) -> str:
         told(f"{value[:80]!r} is no name of a server: {error}", "write for example example.org")
 
 
-def compile_bytes(value: str) -> re.Pattern[bytes]:
-    """Inside a validator, return the pattern as it is looked for in bytes."""
+def _pattern(value: str) -> str:
     try:
-        return re.compile(value.encode())
-    except re.error as error:
+        compile_re2(value)
+    except ExpressionError as error:
         told(f"{value[:80]!r} is no regular expression: {error}", "mend it")
-
-
-def compile_text(value: str) -> re.Pattern[str]:
-    """Inside a validator, return the pattern as it is looked for in text."""
-    try:
-        return re.compile(value)
-    except re.error as error:
-        told(f"{value[:80]!r} is no regular expression: {error}", "mend it")
-
-
-def _is_pattern(value: str) -> str:
-    compile_bytes(value)
     return value
 
 
@@ -146,8 +134,8 @@ Limit = Annotated[Duration, AfterValidator(_limit)]
 """A time limit."""
 FilePath = Annotated[str, AfterValidator(_path)]
 """A path, relative to the file it stands in."""
-Pattern = Annotated[str, AfterValidator(_is_pattern)]
-"""A regular expression of Python's."""
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression."""
 Url = Annotated[str, AfterValidator(check_url)]
 """A URL that can be asked."""
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]

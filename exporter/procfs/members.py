@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from exporter.procfs.kept import KeptFile
 from exporter.procfs.taskstats import TaskStats, TaskStatsError, Told
-from selfheal.common.procfs import GONE, PAGE_BYTES
+from selfheal.common.procfs import GONE, MOST_ARGUMENT_BYTES, PAGE_BYTES
 
 try:
     import resource
@@ -60,20 +62,26 @@ class Thread(NamedTuple):
     counters: tuple[int, ...]
 
 
-def slurp(path: bytes, size: int = _SMALL) -> bytes:
-    """Return the whole of one file. Raise OSError, one of GONE if its process has ended."""
+def slurp(path: bytes, size: int = _SMALL, most: int = sys.maxsize) -> bytes:
+    """Return one file, as far as `most` bytes. Raise OSError, one of GONE if its process has ended."""
     descriptor = os.open(path, _FLAGS)
     try:
         data = os.read(descriptor, size)
         if len(data) < size:
             # procfs fills what it is given as far as a page, so a shorter answer is the whole file
             return data
-        parts = [data]
-        while part := os.read(descriptor, _LARGE):
+        parts, left = [data], most - size
+        while left and (part := os.read(descriptor, min(left, _LARGE))):
             parts.append(part)
+            left -= len(part)
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def read_arguments(path: bytes) -> bytes:
+    """Return the arguments of a process, as far as they are read. Raise OSError, one of GONE if it has ended."""
+    return slurp(path + b"cmdline", 4096, MOST_ARGUMENT_BYTES)
 
 
 # without the checks of its own constructor, which cost as much as the rest of it
@@ -168,6 +176,7 @@ class Rights:
         self.shows_ourselves = shows_ourselves(procfs)
         # since Linux 6.2 the size of /proc/PID/fd is the number of its entries; before it was 0
         self.fd_sizes = self.shows_ourselves and (procfs / "self/fd").stat().st_size > 0
+        self._randomness = KeptFile(procfs / "sys/kernel/randomize_va_space")
         self._taskstats: TaskStats | None = None
         if self.shows_ourselves:
             try:
@@ -185,6 +194,14 @@ class Rights:
         except OSError:
             self._taskstats = None
             return {}
+
+    def stacks_differ(self) -> bool:
+        """Say whether the kernel puts the stack of each new program somewhere else: its setting is not 0."""
+        try:
+            return self._randomness.read().strip() != b"0"
+        except OSError:
+            # only a written tree lacks it, and of that everything is read every time
+            return True
 
 
 def shows_ourselves(procfs: Path) -> bool:

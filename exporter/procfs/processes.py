@@ -16,7 +16,7 @@ from itertools import compress
 from operator import ne
 from pathlib import Path
 
-from exporter.procfs.members import Rights, parse_stat, parse_swapped_bytes, slurp, swap_is_used
+from exporter.procfs.members import Rights, parse_stat, parse_swapped_bytes, read_arguments, slurp, swap_is_used
 from exporter.procfs.reader import Reader
 from exporter.procfs.record import Record, Wanted
 from exporter.procfs.residents import Residents
@@ -142,6 +142,8 @@ class ProcessTable:
         names = os.listdir(self._procfs)  # noqa: PTH208
         pids = set(map(int, filter(bytes.isdigit, names)))
         self._has_listed = True
+        # who changes this is hardly ever a process that is known already
+        self._reader.stacks_differ = self._rights.stacks_differ()
         for pid in self.records.keys() - pids:
             self._drop(pid)
         return list(pids - self.records.keys())
@@ -262,7 +264,7 @@ class ProcessTable:
             stat = parse_stat(slurp(path + b"stat"))
             record = Record(pid, path, stat, clock)
             if stat.virtual_bytes:
-                record.arguments = slurp(path + b"cmdline", 4096)
+                record.arguments = read_arguments(path)
         except GONE:
             return None
         except (OSError, ValueError):

@@ -18,6 +18,7 @@ from exporter.procfs.members import (
     parse_stat,
     parse_swapped_bytes,
     parse_switches,
+    read_arguments,
     read_open_files_limit,
     read_threads,
     read_wchan,
@@ -40,6 +41,8 @@ class Reader:
     def __init__(self, rights: Rights) -> None:
         self.wanted = Wanted()
         self.swap_is_used = True
+        self.stacks_differ = True
+        """Whether an exec shows by another place of the stack."""
         self.recheck_from_ticks = math.inf
         """Of processes that began later, arguments are read whenever they ran."""
         self.partial = 0
@@ -120,6 +123,7 @@ class Reader:
             readings < _YOUNG
             or (readings + record.pid) % _EVERY == 0
             or stat.stack == _HIDDEN
+            or not self.stacks_differ
             # amid an exec there are none
             or not record.arguments
             or (record.member and not record.limit)
@@ -131,7 +135,7 @@ class Reader:
         """Return arguments and limit, which seldom change."""
         if not stat.virtual_bytes:
             return b"", record.limit
-        arguments = slurp(record.path + b"cmdline", 4096)
+        arguments = read_arguments(record.path)
         if not record.member:
             return arguments, record.limit
         return arguments, read_open_files_limit(record.path, record.pid, self._rights)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from remediator.errors import Refused
-from remediator.journals import Archived, Folder, disk_usage, folders, is_old, look, vacuum
-from remediator.model import Argument, ArgumentType, Context, Effect, Json, Outcome, Plan
+from remediator.errors import ActionFailed, Refused
+from remediator.journals import Archived, Folder, Vacuumed, disk_usage, folders, is_old, look, vacuum
+from remediator.model import IN_DOUBT, Argument, ArgumentType, Context, Effect, Json, Outcome, Plan
 from remediator.policy import Policy
 from remediator.policy.journal import Journal, rule_of
 
@@ -24,6 +24,9 @@ MOST_FILES = 1000
 """Files in one plan; the rest is told as a number."""
 SHOWN = 20
 """Files left alone that are told in full."""
+
+_Done = tuple[Folder, Sequence[Archived], Vacuumed]
+"""A folder as it was, the files that were to go from it, and what came of that."""
 
 
 def combination_problem(values: Mapping[str, Any]) -> str | None:
@@ -65,29 +68,61 @@ def plan(arguments: Mapping[str, Any], context: Context) -> Plan:
 def run(plan: Plan, context: Context) -> Outcome:
     """Given a stored plan, have journalctl remove exactly its files that are still what was listed.
 
-    Raise Refused if a folder is another one now, other files became the oldest, or the floor would not be left.
+    Raise Refused if a folder is another one now, other files became the oldest, or the floor would not be left;
+    ActionFailed if journalctl failed and nothing is gone.
     """
     policy: Policy = context.policy
     rule_of(policy)
     planned = _by_folder(plan)
     work = [(folder, going) for folder, going in _still_planned(planned, plan, policy) if going]
     context.reached("effect_begun")
-    effects: list[Json] = []
-    alone: list[Json] = []
-    beyond: list[Json] = []
+    done: list[_Done] = []
     for folder, going in work:
-        gone = vacuum(folder, going, policy, context.deadline, context.monotonic)
-        wanted = {file.name for file in going}
-        effects += [{"kind": "file", "path": f"{folder.path}/{file.name}", "size": file.size} for file in gone]
-        beyond += [{"path": f"{folder.path}/{file.name}"} for file in gone if file.name not in wanted]
-        left = wanted - {file.name for file in gone}
-        alone += [{"path": f"{folder.path}/{name}", "why": "journalctl left it"} for name in sorted(left)]
+        done.append((folder, going, _vacuum(folder, going, context, is_first=not done)))
+    outcome = _outcome(done)
     context.reached("effect_done")
+    return outcome
+
+
+def _vacuum(folder: Folder, going: Sequence[Archived], context: Context, *, is_first: bool) -> Vacuumed:
+    """Vacuum one folder. Raise Refused if it is the first, so that nothing was done."""
+    if not is_first and context.monotonic() >= context.deadline:
+        return Vacuumed((), "the time was over")
+    try:
+        return vacuum(folder, going, context.policy, context.deadline, context.monotonic)
+    except Refused as error:
+        if is_first:
+            raise
+        # what went from the folders before it must be told
+        return Vacuumed((), error.detail)
+
+
+def _outcome(done: Iterable[_Done]) -> Outcome:
+    """Return what went and what did not, of all folders. Raise ActionFailed if it is known that nothing went."""
+    effects: list[Json] = []
+    told: dict[str, list[Json]] = {"failed": [], "left_alone": [], "beyond_plan": []}
+    in_doubt = False
+    for folder, going, result in done:
+        if result.why:
+            told["failed"].append({"directory": folder.path, "why": result.why})
+        if result.gone is None:
+            in_doubt = True
+            continue
+        wanted, gone = {file.name for file in going}, {file.name for file in result.gone}
+        effects += [{"kind": "file", "path": f"{folder.path}/{file.name}", "size": file.size} for file in result.gone]
+        told["beyond_plan"] += [{"path": f"{folder.path}/{name}"} for name in sorted(gone - wanted)]
+        told["left_alone"] += [
+            {"path": f"{folder.path}/{name}", "why": "journalctl left it"} for name in sorted(wanted - gone)
+        ]
+    if told["failed"] and not effects and not in_doubt:
+        raise ActionFailed(told["failed"][0]["why"])
     detail: Json = {"files_removed": len(effects), "bytes_removed": sum(effect["size"] for effect in effects)}
-    for key, entries in (("left_alone", alone), ("beyond_plan", beyond)):
+    for key, entries in told.items():
         if entries:
             detail |= {key: entries[:SHOWN], f"{key}_count": len(entries)}
-    return Outcome(not alone, tuple(effects), detail)
+    if in_doubt:
+        detail[IN_DOUBT] = True
+    return Outcome(not told["failed"] and not told["left_alone"], tuple(effects), detail)
 
 
 def _going(folder: Folder, rule: Journal, arguments: Mapping[str, Any]) -> Iterator[Archived]:

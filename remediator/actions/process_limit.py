@@ -1,4 +1,7 @@
-"""Keeps a unit of systemd below a CPU share or a size until the next boot; what applied before can be put back."""
+"""Keeps a unit of systemd below a CPU share or a size until the next boot; what applied before can be put back.
+
+A limit is only ever made tighter.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ LEAST_SECONDS = 5.0
 """What looking at the limits is given even when the time is over."""
 
 _UNIFIED = {"MemoryMax": UNLIMITED, "MemoryHigh": UNLIMITED, "MemorySwapMax": UNLIMITED, "MemoryMin": "0"}
-"""Settings of version 2 and what they are unless set; systemd heeds MemoryLimit only where all are like this."""
+"""Settings of version 2 and what they are unless set; systemd heeds MemoryLimit just where all are like this."""
 
 
 def combination_problem(values: Mapping[str, Any]) -> str | None:
@@ -47,7 +50,7 @@ def combination_problem(values: Mapping[str, Any]) -> str | None:
 
 
 def plan(arguments: Mapping[str, Any], context: Context) -> Plan:
-    """Given a unit and its limits, list each property that would change, from what and to what.
+    """Given a unit and its limits, list each property that would become tighter, from what and to what.
 
     Raise Refused if the policy does not permit it, the machine could not keep such a limit, or the unit is larger than
     that already, which would end it; ActionFailed or OSError if it cannot be looked at.
@@ -59,26 +62,29 @@ def plan(arguments: Mapping[str, Any], context: Context) -> Plan:
     if SHOWN_AS["CPUQuota"] not in facts:
         raise ActionFailed(f"unit {unit!r} runs nothing itself; it cannot be limited")
     wanted = _wanted(arguments, facts, context)
-    before = {limit: _value(limit, facts) for limit in wanted}
     items = tuple(
-        {"kind": "limit", "unit": unit, "property": limit, "from": before[limit], "to": value}
+        {"kind": "limit", "unit": unit, "property": limit, "from": _value(limit, facts), "to": value}
         for limit, value in wanted.items()
-        if before[limit] != value
+        if _is_tighter(value, _applying(limit, facts))
     )
-    detail: Json = {"unit": unit}
-    return Plan(items, detail if items else {**detail, "why": f"unit {unit!r} has these limits already"})
+    for item in items:
+        if item["property"] != "CPUQuota":
+            _refuse_below_use(unit, int(item["to"]), facts, context)
+    why = {} if items else {"why": f"unit {unit!r} has these limits already, or tighter ones"}
+    return Plan(items, {"unit": unit, **why})
 
 
 def run(plan: Plan, context: Context) -> Outcome:
     """Given a stored plan, set exactly its limits.
 
-    Raise Refused if others were set meanwhile, ActionFailed if systemd would not, OutcomeUnknown if not in time.
+    Raise Refused if others were set meanwhile or one would be loosened, ActionFailed if systemd would not,
+    OutcomeUnknown if not in time.
     """
     return _change(plan, "from", "to", context)
 
 
 def undo(plan: Plan, outcome: Outcome, context: Context) -> Outcome:  # noqa: ARG001 — the contract's
-    """Given a stored plan, put back what applied before. Raise as `run`."""
+    """Given a stored plan, put back what applied before. Raise as `run`, but not for loosening."""
     return _change(plan, "to", "from", context)
 
 
@@ -93,7 +99,9 @@ def _change(plan: Plan, old: str, new: str, context: Context) -> Outcome:
         if present not in (item[old], item[new]):
             what = f"{item['property']} of unit {unit!r} was {item[old]} and is {present}"
             raise Refused(f"{what}: somebody else has set it since this was planned")
-        if item["property"] != "CPUQuota" and item[new] != UNLIMITED:
+        if new == "to" and not _is_tighter(item["to"], item["from"]):
+            raise Refused(f"the stored plan would loosen {item['property']} of unit {unit!r}")
+        if item["property"] != "CPUQuota" and _is_tighter(item[new], present):
             _refuse_below_use(unit, int(item[new]), facts, context)
     context.reached("effect_begun")
     values = {limit: _setting(limit, value) for limit, value in limits.items()}
@@ -111,15 +119,12 @@ def _change(plan: Plan, old: str, new: str, context: Context) -> Outcome:
 
 def _wanted(arguments: Mapping[str, Any], facts: Facts, context: Context) -> dict[str, str]:
     """Return each property with the value that is wanted, as systemd shows it."""
-    unit = arguments["unit"]
     wanted: dict[str, str] = {}
     if arguments["cpu"] is not None:
         _version("cpu", context)
         wanted["CPUQuota"] = str(round(arguments["cpu"] * 100) * 10_000)
     if arguments["memory"] is not None:
-        version = _version("memory", context)
-        _refuse_below_use(unit, arguments["memory"], facts, context)
-        unified = version is Version.TWO or any(facts.get(key, value) != value for key, value in _UNIFIED.items())
+        unified = _version("memory", context) is Version.TWO or _is_unified(facts)
         wanted["MemoryMax" if unified else "MemoryLimit"] = str(arguments["memory"])
     return wanted
 
@@ -137,6 +142,19 @@ def _version(controller: str, context: Context) -> Version:
         what = f"no control groups with {controller} are mounted here, so a limit would be written and not be kept"
         raise context.policy.refused(Door.SHELL, what)
     return found
+
+
+def _is_unified(facts: Facts) -> bool:
+    return any(facts.get(key, value) != value for key, value in _UNIFIED.items())
+
+
+def _is_tighter(value: str, than: str) -> bool:
+    return float(value) < float(than)
+
+
+def _applying(limit: str, facts: Facts) -> str:
+    """Return what keeps the unit now: with version 2 as well MemoryLimit does, while no setting of version 2 is set."""
+    return _value("MemoryLimit" if limit == "MemoryMax" and not _is_unified(facts) else limit, facts)
 
 
 def _value(limit: str, facts: Facts) -> str:

@@ -10,7 +10,7 @@ from remediator.errors import ActionFailed, OutcomeUnknown, Refused
 from remediator.model import Argument, ArgumentType, Context, Effect, Json, Outcome, Plan
 from remediator.policy import Door
 from remediator.policy.scale import Scale, scaling
-from remediator.policy.unit_facts import RESTING, Facts
+from remediator.policy.unit_facts import CHANGED, RESTING, Facts
 from remediator.systemctl import SHOWN_OUTPUT, look_at_instance, look_at_instances, run_instance, settle
 
 name = "scale.set"
@@ -27,8 +27,8 @@ LEAST_SECONDS = 5.0
 """What counting the instances is given even when the time is over."""
 
 
-class _Stops:
-    """When we last stopped an instance: systemd forgets a unit that does not run any more."""
+class _Changes:
+    """When we last started or stopped an instance: systemd forgets a unit that does not run any more."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -43,7 +43,7 @@ class _Stops:
             return self._at.get(template)
 
 
-_STOPS = _Stops()
+_CHANGES = _Changes()
 
 
 def combination_problem(values: Mapping[str, Any]) -> str | None:
@@ -134,8 +134,7 @@ def _change(scale: Scale, changing: Mapping[int, str], wanted: int, context: Con
         unit = scale.instance(number)
         try:
             finished = run_instance(context.policy, unit, verb, _left(context), context.monotonic)
-            if verb == "stop":
-                _STOPS.note(scale.template, context.monotonic())
+            _CHANGES.note(scale.template, context.monotonic())
             settle(finished, verb, unit)
         except (ActionFailed, Refused) as error:
             if isinstance(error, Refused) and not effects:
@@ -195,11 +194,11 @@ def _rest(scale: Scale, found: Iterable[Facts], context: Context) -> float:
     stamps = [
         int(facts.get(key) or 0) / 1e6
         for facts in found
-        # one that systemd itself started again has not changed the number
-        if scale.number(facts.get("Id", "")) is not None and facts.get("NRestarts", "0") == "0"
-        for key in ("ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic")
+        # where systemd itself started it again, no stamp is left of the start before that: it counts as one
+        if scale.number(facts.get("Id", "")) is not None
+        for key in CHANGED
     ]
-    last = max([*stamps, _STOPS.last(scale.template) or 0.0], default=0.0)
+    last = max([*stamps, _CHANGES.last(scale.template) or 0.0], default=0.0)
     return scale.cooldown - (context.monotonic() - last) if last else 0.0
 
 

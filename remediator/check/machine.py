@@ -9,6 +9,7 @@ from pathlib import Path
 
 from remediator.check.world import World
 from remediator.policy import VERBS, Policy, overlap, place_of
+from remediator.policy.owned import untrusted
 from remediator.policy.values import SAFE_METHODS
 from selfheal.common.files import privacy_problem
 from selfheal.common.problems import Problem
@@ -29,11 +30,16 @@ def check(world: World) -> Iterator[Problem]:
         if not os.access(program, os.X_OK):
             what = f"{program} is no program that this user may start"
             yield Problem(policy.source, at, what, "mend the path", "warning")
+        else:
+            yield from _untrusted(policy, at, program)
     for entry in policy.ansible:
         for key, path in (("playbook", entry.playbook), ("inventory", entry.inventory)):
+            at = f"ansible.{entry.name}.{key}"
             if path.startswith("/") and not Path(path).exists():
                 what = f"{path} does not exist on this machine"
-                yield Problem(policy.source, f"ansible.{entry.name}.{key}", what, "mend the path", "warning")
+                yield Problem(policy.source, at, what, "mend the path", "warning")
+            elif path.startswith("/"):
+                yield from _untrusted(policy, at, path)
     for tree in policy.work_trees:
         if not (Path(tree.path) / ".git").is_dir():
             what, remedy = "is no work tree of git on this machine", "name the top of one, or remove it"
@@ -82,12 +88,23 @@ def _programs(policy: Policy) -> Iterator[tuple[str, str]]:
         yield f"commands.{named.name}.run", named.run[0]
         if named.check:
             yield f"commands.{named.name}.check", named.check[0]
-    if policy.units:
+    if policy.units or policy.scale:
         yield "programs.systemctl", policy.programs.systemctl
     if policy.ansible:
         yield "programs.ansible_playbook", policy.programs.ansible_playbook
     if policy.work_trees:
         yield "programs.git", policy.programs.git
+    if policy.journal is not None:
+        yield "programs.journalctl", policy.programs.journalctl
+
+
+def _untrusted(policy: Policy, at: str, path: str) -> Iterator[Problem]:
+    """Yield why the door would not start a program or have a file read, by the judgement of the door itself."""
+    refusal = untrusted(path)
+    if refusal is not None:
+        what, _, remedy = refusal.partition("; ")
+        remedy = remedy or "name one in folders of root's or of the remediator's user that nobody else may write in"
+        yield Problem(policy.source, at, f"{what}, so it is refused", remedy, "warning")
 
 
 def _secrets(policy: Policy) -> Iterator[Problem]:

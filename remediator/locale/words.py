@@ -9,8 +9,6 @@ from remediator.locale import Catalog
 from selfheal.common.clock import to_rfc3339
 from selfheal.common.durations import format_duration
 
-HEARTBEAT = "none"
-"""The severity of an alert that always fires to show that the way is open: it says that nothing is wrong."""
 _TIMES = frozenset({"until", "asked_at"})
 """Keys of a guard's detail that hold seconds since the epoch."""
 _GOES_ON = frozenset({"pending", "held", "running", "undoing", "verifying"})
@@ -87,12 +85,6 @@ def where(alert: Mapping[str, Any]) -> str:
     labels = alert.get("labels") or {}
     others = [f"{name}={value}" for name, value in sorted(labels.items()) if name not in _COMMON and value]
     return " ".join(filter(None, (labels.get("instance", ""), *others)))
-
-
-def is_wrong(alert: Mapping[str, Any]) -> bool:
-    """Say whether an alert of the API tells that something is wrong now: it is on, and no heartbeat."""
-    on = alert.get("status") == "firing" and alert.get("closed_at") is None
-    return on and (alert.get("labels") or {}).get("severity") != HEARTBEAT
 
 
 def proof(catalog: Catalog, body: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -17,6 +17,8 @@ class Alert:
     starts_at: float
     fingerprint: str
     generator_url: str = ""
+    ends_at: float | None = None
+    """When a resolved one ended; None if it does not say, and for one that fires."""
 
     @property
     def name(self) -> str:

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remediator.policy.addresses import Address
+from remediator.policy.protected import read_standing, refusal_by_kind
 from remediator.policy.refusals import Door
-from selfheal.common.processes import read_process
+from selfheal.common.processes import list_pids, read_process
+from selfheal.common.procfs import GONE, parse_cgroups
 
 if TYPE_CHECKING:
     from remediator.policy import Policy
 
 VERBS = ("status", "restart", "start", "stop")
-NEVER = ("prometheus*", "alertmanager*", "node_exporter*", "node-exporter*", "process-exporter*", "selfheal*", "sshd*")
-"""Names that are never touched, whatever a policy lists: the monitoring itself and the way in."""
+_KEPT = "prometheus|alertmanager|node[-_]exporter|process[-_]exporter|selfheal|sshd"
+NEVER = re.compile(rf"(?:^|:)(?:{_KEPT})|(?<![a-z0-9])(?:{_KEPT})(?![a-z])")
+"""Names that are never touched, whatever a policy lists: the monitoring itself and the way in.
 
+They begin so, or hold it as a word of their own, as Compose writes it: `stack-prometheus-1`, `monitoring_sshd_1`.
+"""
+
+_MERE_ID = re.compile(r"sha256|[0-9a-f]{12,64}")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", re.ASCII)
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. @+-]{0,99}(:[A-Za-z0-9_][A-Za-z0-9_. @+-]{0,99})?", re.ASCII)
 
@@ -70,8 +79,19 @@ def permitted_program(policy: Policy, name: str, verb: str | None = None) -> Sup
 
 
 def is_never(name: str) -> bool:
-    """Say whether a name, or either half of `group:program`, is one that is never touched."""
-    return any(fnmatchcase(part.lower(), pattern) for part in (name, *name.split(":")) for pattern in NEVER)
+    """Say whether a name of a container, program or image is one that is never touched."""
+    return NEVER.search(name.lower()) is not None
+
+
+def image_name(image: str) -> str:
+    """Given an image as an engine tells it, return its name without registry, tag and digest; empty for a mere id."""
+    name = image.partition("@")[0]
+    registry, slash, rest = name.partition("/")
+    if slash and (registry == "localhost" or "." in registry or ":" in registry):
+        name = rest
+    head, slash, last = name.rpartition("/")
+    name = f"{head}{slash}{last.partition(':')[0]}"
+    return "" if _MERE_ID.fullmatch(name) else name
 
 
 def ourselves_and_above(procfs: Path) -> frozenset[int]:
@@ -83,6 +103,55 @@ def ourselves_and_above(procfs: Path) -> frozenset[int]:
         process = read_process(procfs, pid)
         pid = process.ppid if process is not None else 0
     return frozenset(found)
+
+
+def pids_within(container: str, procfs: Path) -> frozenset[int]:
+    """Given a container's full id, return the pids of all processes that have it in the path of a control group.
+
+    Raise OSError if `procfs` cannot be read.
+    """
+    found = set()
+    for pid in list_pids(procfs):
+        with suppress(*GONE):
+            paths = parse_cgroups((procfs / str(pid) / "cgroup").read_bytes())
+            found |= {pid} if any(container in path for path in paths) else set()
+    return frozenset(found)
+
+
+def pids_below(top: int, procfs: Path) -> frozenset[int]:
+    """Given a pid, return it and the pids of all processes below it or in its process group.
+
+    Raise OSError if `procfs` cannot be read.
+    """
+    below: dict[int, set[int]] = {}
+    found = {top}
+    for pid in list_pids(procfs):
+        with suppress(*GONE):
+            # proc(5): after the name in parentheses stand the state, the parent and the process group
+            fields = (procfs / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+            below.setdefault(int(fields[1]), set()).add(pid)
+            found |= {pid} if int(fields[2]) == top else set()
+    unseen = set(found)
+    while unseen:
+        unseen = set().union(*(below.get(pid, set()) for pid in unseen)) - found
+        found |= unseen
+    return frozenset(found)
+
+
+def refusal_within(pids: Iterable[int], procfs: Path, main: int = 0) -> str | None:
+    """Given processes that a start or stop would end, return why one of them is never touched, or None.
+
+    Only `main` must live in our pid namespace. Raise OSError if `procfs` cannot be read.
+    """
+    for pid in sorted(pids):
+        process, standing = read_process(procfs, pid), read_standing(procfs, pid)
+        if process is None or standing is None:
+            continue
+        elsewhere = standing.is_elsewhere and pid == main
+        refusal = refusal_by_kind(process, replace(standing, is_elsewhere=elsewhere), procfs)
+        if refusal is not None:
+            return refusal
+    return None
 
 
 def pattern_problem(pattern: str, kind: str) -> str | None:

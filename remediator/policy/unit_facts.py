@@ -18,16 +18,23 @@ _STARTED_WITH_IT = ("Requires", "BindsTo", "Wants", "Upholds")
 _STOPPED_WITH_IT = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo")
 _ENDED_BY_ITS_START = ("Conflicts", "ConflictedBy")
 _RELOADED_WITH_IT = ("PropagatesReloadTo",)
+_STARTED_BY_ITS_END = ("OnFailure", "OnSuccess")
+TRIGGER = "trigger"
+"""Done to a unit that is started if another fails or ends, which anything done to that other can bring about."""
 _IDENTITY = ("Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "InvocationID", "MainPID", "Job")
 _ABILITIES = ("Type", "Transient", "NRestarts", "CanStart", "CanReload", "RefuseManualStart", "RefuseManualStop")
 _LIMITS = ("CPUQuotaPerSecUSec", "MemoryLimit", "MemoryMax", "MemoryHigh", "MemoryMin", "MemoryLow", "MemorySwapMax")
 _ACTIONS = ("SuccessAction", "FailureAction", "StartLimitAction", "JobTimeoutAction")
 """What systemd does to the whole machine when the unit ends, fails, or fails too often."""
+_JOB_MODES = ("OnFailureJobMode", "OnSuccessJobMode")
+"""How the units are started that follow its end; `isolate` stops every other one."""
 _CONDITIONS = ("ConditionResult", "ConditionTimestampMonotonic")
-_TIMES = ("ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic", "RestartUSec")
+CHANGED = ("InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic")
+"""When the unit last began to start, was started and had ended, in microseconds; a restart of systemd's is one too."""
 SHOWN = (
-    *(*_IDENTITY, *_ABILITIES, *_ACTIONS, *_LIMITS, *_CONDITIONS, *_TIMES),
+    *(*_IDENTITY, *_ABILITIES, *_ACTIONS, *_LIMITS, *_CONDITIONS, *CHANGED, "RestartUSec"),
     *(*_STARTED_WITH_IT, *_STOPPED_WITH_IT, *_ENDED_BY_ITS_START, *_RELOADED_WITH_IT),
+    *(*_STARTED_BY_ITS_END, *_JOB_MODES),
 )
 """Properties that are asked of a unit before it is touched."""
 
@@ -62,19 +69,19 @@ def microseconds(shown: str) -> int | None:
     return round(sum(float(number) * _MICROSECONDS[unit] for number, unit in _SPAN.findall(shown)))
 
 
-def dragged_along(verb: str, facts: Facts) -> dict[str, str]:
-    """Given what is to be done to a unit, return the units to which systemd does something too, and what."""
-    found: dict[str, str] = {}
-    if verb in ("restart", "start"):
+def dragged_along(verb: str, facts: Facts) -> set[tuple[str, str]]:
+    """Given what is to be done to a unit, return the units to which systemd does something too, each with what."""
+    found: set[tuple[str, str]] = set()
+    if verb in ("restart", "start", TRIGGER):
         # a slice is a control group, in which nothing runs by itself
-        needed = (name for name in _named(facts, _STARTED_WITH_IT) if not name.endswith(".slice"))
-        found |= dict.fromkeys(needed, "start")
+        found |= {(name, "start") for name in _named(facts, _STARTED_WITH_IT) if not name.endswith(".slice")}
+        found |= {(name, "stop") for name in _named(facts, _ENDED_BY_ITS_START)}
     if verb in ("restart", "stop"):
-        found |= dict.fromkeys(_named(facts, _STOPPED_WITH_IT), verb)
-    if verb in ("restart", "start"):
-        found |= dict.fromkeys(_named(facts, _ENDED_BY_ITS_START), "stop")
+        found |= {(name, verb) for name in _named(facts, _STOPPED_WITH_IT)}
     if verb == "reload":
-        found |= dict.fromkeys(_named(facts, _RELOADED_WITH_IT), verb)
+        found |= {(name, verb) for name in _named(facts, _RELOADED_WITH_IT)}
+    if verb in ("restart", "start", TRIGGER, "stop", "reload"):
+        found |= {(name, TRIGGER) for name in _named(facts, _STARTED_BY_ITS_END)}
     return found
 
 
@@ -90,9 +97,8 @@ def unit_refusal(unit: str, facts: Facts, procfs: Path) -> str | None:
         return f"unit {unit!r} is also {hidden[0]!r}, which is never touched"
     if names & own_units(procfs):
         return f"the remediator itself runs in unit {unit!r}"
-    drastic = [f"{key}={facts[key]}" for key in _ACTIONS if facts.get(key, "none") not in ("", "none")]
-    if drastic:
-        return f"unit {unit!r} takes the whole machine along: {drastic[0]}"
+    if (drastic := machine_refusal(unit, facts)) is not None:
+        return drastic
     pid = facts.get("MainPID", "0")
     main = read_process(procfs, int(pid)) if pid.isdecimal() and pid != "0" else None
     if main is not None and main.pid == os.getpid():
@@ -102,6 +108,13 @@ def unit_refusal(unit: str, facts: Facts, procfs: Path) -> str | None:
     refusals = (_process_refusal(process, procfs, is_main=False) for process in others)
     refusal = refusal or next((each for each in refusals if each is not None), None)
     return refusal and f"unit {unit!r} is not touched: {refusal}"
+
+
+def machine_refusal(unit: str, facts: Facts) -> str | None:
+    """Given a unit and what systemd says of it, return why its end or failure would be the whole machine's, or None."""
+    drastic = [f"{key}={facts[key]}" for key in _ACTIONS if facts.get(key, "none") not in ("", "none")]
+    drastic += [f"{key}={facts[key]}" for key in _JOB_MODES if facts.get(key) == "isolate"]
+    return f"unit {unit!r} takes the whole machine along: {drastic[0]}" if drastic else None
 
 
 def resident_bytes(names: Iterable[str], procfs: Path) -> int:

@@ -13,6 +13,8 @@ from selfheal.common.clock import to_rfc3339
 
 NEWEST = 2**62
 """A cursor beyond every id."""
+HEARTBEAT = "none"
+"""The severity of an alert that always fires to show that the way is open: it says that nothing is wrong."""
 
 
 class ListingReads(HistoryReads, StepReads):
@@ -25,6 +27,12 @@ class ListingReads(HistoryReads, StepReads):
         if state is not None:
             values["state"] = state
         return _page(self._all(name, **values), limit, _remediation)
+
+    def open_remediations(self, limit: int, before: int | None = None, state: str | None = None) -> Json:
+        """Return {"items", "next", "count"}: a page of those that are not over, and how many there are in all."""
+        before = NEWEST if before is None else before
+        rows = self._all("list_remediations_open", before=before, limit=limit + 1, state=state)
+        return _page(rows, limit, _remediation) | {"count": self._how_many("count_remediations_open", state=state)}
 
     def remediation_detail(self, id: int) -> Json | None:
         """Return a remediation with its decisions, steps, evidence and events, or None if there is none."""
@@ -55,6 +63,20 @@ class ListingReads(HistoryReads, StepReads):
         """Return {"items", "next"}: up to `limit` occurrences older than id `before`, each with its fate."""
         rows = self._all("list_alerts", before=NEWEST if before is None else before, limit=limit + 1)
         return _page(rows, limit, _alert)
+
+    def open_alerts(self, limit: int, before: int | None = None, *, heartbeats: bool = False) -> Json:
+        """Return {"items", "next", "count"}: a page of the occurrences that are on, and how many there are in all.
+
+        Heartbeats are left out, which are on while nothing is wrong, unless they are asked for.
+        """
+        which: dict[str, Any] = {"all": heartbeats, "heartbeat": HEARTBEAT}
+        before = NEWEST if before is None else before
+        rows = self._all("list_alerts_open", before=before, limit=limit + 1, **which)
+        return _page(rows, limit, _alert) | {"count": self._how_many("count_alerts_open", **which)}
+
+    def _how_many(self, name: str, **values: Any) -> int:
+        row = self._one(name, **values)
+        return 0 if row is None else int(row["count"])
 
 
 def _page(rows: list[sqlite3.Row], limit: int, show: Any) -> Json:

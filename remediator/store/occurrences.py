@@ -13,6 +13,8 @@ from remediator.store.work import WorkReads, WorkWrites
 MALFORMED_KEPT = 64 * 1024
 """Bytes kept of an alert that could not be read."""
 CUT = " …[cut]"
+MOST_PERIODS = 16
+"""Periods of one alert, each a recurrence of the one before, whose tries are counted together."""
 
 
 class OccurrenceReads(EventReads, WorkReads):
@@ -32,6 +34,10 @@ class OccurrenceReads(EventReads, WorkReads):
         row = self._one("open_occurrence_of", fingerprint=plain(fingerprint))
         return None if row is None else occurrence_of(row)
 
+    def closed_since(self, fingerprint: str, since: float) -> bool:
+        """Say whether an occurrence of `fingerprint` was closed after `since`."""
+        return self._one("closed_since", fingerprint=plain(fingerprint), since=since) is not None
+
     def attempts(self, occurrence_id: int) -> int:
         """Return how many remediations of the occurrence stored an intent."""
         row = self._one("attempts", occurrence_id=occurrence_id)
@@ -40,9 +46,22 @@ class OccurrenceReads(EventReads, WorkReads):
     def tries(self, occurrence_id: int) -> list[Try]:
         """Return what was tried for the occurrence since an effect was begun for it first, the oldest first.
 
-        What came before led to nothing, and may be thousands: an alert that stays on is decided again and again.
+        What came before led to nothing, and may be thousands: an alert that stays on is decided again and again. What
+        was tried for an earlier period counts too if it came back from there while that repair was watched.
         """
-        return [_try_of(row) for row in self._all("tries", occurrence_id=occurrence_id)]
+        periods = [occurrence_id]
+        while len(periods) < MOST_PERIODS and (row := self._one("recurred_before", occurrence_id=periods[-1])):
+            periods.append(int(row["id"]))
+        return [_try_of(row) for id in reversed(periods) for row in self._all("tries", occurrence_id=id)]
+
+    def tried_before(self, occurrence_id: int) -> int | None:
+        """Return the remediation that an occurrence recurred from: it came back while that one was watched."""
+        row = self._one("recurred_before", occurrence_id=occurrence_id)
+        return None if row is None or row["remediation_id"] is None else int(row["remediation_id"])
+
+    def came_back(self, occurrence_id: int, since: float) -> bool:
+        """Say whether another period of the occurrence's alert began after `since`, whatever became of it."""
+        return self._one("period_since", occurrence_id=occurrence_id, since=since) is not None
 
     def newest_tries(self, occurrence_id: int, limit: int) -> list[Try]:
         """Return up to `limit` of what was tried last for the occurrence, the newest first."""

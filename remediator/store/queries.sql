@@ -84,6 +84,9 @@ UPDATE occurrence SET closed_at = :now, closed_how = :how
 WHERE fingerprint = :fingerprint AND closed_at IS NULL
 RETURNING id, fate;
 
+-- name: closed_since
+SELECT id FROM occurrence WHERE closed_at > :since AND fingerprint = :fingerprint LIMIT 1;
+
 -- name: cancel_of_occurrence
 UPDATE remediation SET cancel = COALESCE(cancel, :reason)
 WHERE occurrence_id = :id AND ended_at IS NULL AND +state IN (SELECT name FROM state WHERE live = 1)
@@ -222,6 +225,21 @@ WHERE occurrence_id = :occurrence_id AND id >= (
 )
 ORDER BY id;
 
+-- name: recurred_before
+SELECT o.id, o.remediation_id FROM occurrence AS o WHERE o.id = (
+    SELECT MAX(earlier.id) FROM occurrence AS this JOIN occurrence AS earlier
+    ON earlier.fingerprint = this.fingerprint AND earlier.id < this.id
+    WHERE this.id = :occurrence_id
+) AND EXISTS (
+    SELECT 1 FROM remediation AS r
+    WHERE r.occurrence_id = o.id AND r.verified_at IS NOT NULL AND r.state IN ('watching', 'ineffective')
+);
+
+-- name: period_since
+SELECT id FROM occurrence
+WHERE fingerprint = (SELECT fingerprint FROM occurrence WHERE id = :occurrence_id)
+AND id > :occurrence_id AND starts_at > :since LIMIT 1;
+
 -- name: newest_tries
 SELECT playbook, started_at, state, reason, created_at FROM remediation
 WHERE occurrence_id = :occurrence_id ORDER BY id DESC LIMIT :limit;
@@ -247,6 +265,16 @@ FROM remediation AS r JOIN occurrence AS o ON o.id = r.occurrence_id
 WHERE r.id < :before AND r.state = :state
 ORDER BY r.id DESC LIMIT :limit;
 
+-- name: list_remediations_open
+SELECT r.*, o.alertname, o.fingerprint, o.starts_at, o.labels
+FROM remediation AS r INDEXED BY remediation_state JOIN occurrence AS o ON o.id = r.occurrence_id
+WHERE r.state IN (SELECT name FROM state WHERE ended = 0) AND (:state IS NULL OR r.state = :state) AND +r.id < :before
+ORDER BY r.id DESC LIMIT :limit;
+
+-- name: count_remediations_open
+SELECT COUNT(*) AS count FROM remediation
+WHERE state IN (SELECT name FROM state WHERE ended = 0) AND (:state IS NULL OR state = :state);
+
 -- name: one_remediation
 SELECT r.*, o.alertname, o.fingerprint, o.starts_at, o.labels
 FROM remediation AS r JOIN occurrence AS o ON o.id = r.occurrence_id
@@ -254,6 +282,15 @@ WHERE r.id = :id;
 
 -- name: list_alerts
 SELECT * FROM occurrence WHERE id < :before ORDER BY id DESC LIMIT :limit;
+
+-- name: list_alerts_open
+SELECT * FROM occurrence INDEXED BY occurrence_open
+WHERE closed_at IS NULL AND id < :before AND (:all OR json_extract(labels, '$.severity') IS NOT :heartbeat)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: count_alerts_open
+SELECT COUNT(*) AS count FROM occurrence INDEXED BY occurrence_open
+WHERE closed_at IS NULL AND (:all OR json_extract(labels, '$.severity') IS NOT :heartbeat);
 
 -- name: decisions
 SELECT at, answers FROM decision WHERE remediation_id = :id ORDER BY id;

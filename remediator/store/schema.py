@@ -10,7 +10,7 @@ from remediator.store.errors import StoreTooNew
 from remediator.store.queries import queries
 
 DATABASE = "selfheal.db"
-MIGRATIONS = ("0001_initial.sql", "0002_limits_and_proofs.sql", "0003_hands.sql")
+MIGRATIONS = ("0001_initial.sql", "0002_limits_and_proofs.sql", "0003_hands.sql", "0004_recurrences.sql")
 """One file per schema version, in order; a released one never changes."""
 BUSY_SECONDS = 2.0
 """How long a statement waits for a lock that somebody else (a person's sqlite3) holds on the file."""

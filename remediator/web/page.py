@@ -19,7 +19,6 @@ from remediator.locale.words import (
     asked,
     details,
     fate,
-    is_wrong,
     item,
     last_decision,
     mode,
@@ -45,6 +44,7 @@ REFRESH = 5
 """Seconds after which the page asks again; `?refresh=0` keeps it still."""
 DONE_SHOWN = 30
 ALERTS_SHOWN = 200
+"""Alerts that are on, at most; the newest. The others are counted."""
 EVIDENCE_SHOWN = 8_000
 """Characters of one piece of evidence."""
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -66,9 +66,8 @@ def add_routes(flask: Flask, service: Service, access: Access) -> None:
         look(access)
         with service.reader() as reader:
             runs = reader.list_remediations(DONE_SHOWN, None)["items"]
-            alerts = reader.list_alerts(ALERTS_SHOWN, None)["items"]
+            wrong = reader.open_alerts(ALERTS_SHOWN)
             earned = reader.proposals()
-        wrong = [alert for alert in alerts if is_wrong(alert)]
         status = service.status()
         # an alert that ended proves nothing: what was done about it is over only when it is proven
         left = sum(status["counts"].get(state, 0) for state in _UNDER_WAY)

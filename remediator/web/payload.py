@@ -101,6 +101,8 @@ def _alert(entry: Any) -> Alert:
         starts_at=_time(entry.get("startsAt")),
         fingerprint=_fingerprint(entry.get("fingerprint"), labels),
         generator_url=cut(_scalar(generator, "generatorURL")) if generator is not None else "",
+        # what one that fires says of its end is only a time limit
+        ends_at=_end(entry.get("endsAt")) if status == "resolved" else None,
     )
 
 
@@ -157,6 +159,14 @@ def _time(value: Any) -> float:
     if not 0.0 <= seconds < LATEST:
         raise _Malformed("startsAt must lie between the years 1970 and 9998")
     return seconds
+
+
+def _end(value: Any) -> float | None:
+    """Return when a resolved alert ended, or None if it does not say: the zero time, or nothing that can be read."""
+    try:
+        return _time(value)
+    except _Malformed:
+        return None
 
 
 def _fingerprint(value: Any, labels: Mapping[str, str]) -> str:

@@ -47,6 +47,10 @@ class Reader(Protocol):
         """Return `{"items": [...], "next": cursor or None}`, newest first, with ids below `before`."""
         ...
 
+    def open_remediations(self, limit: int, before: int | None = None, state: str | None = None) -> Json:
+        """Return likewise those that are not over, and `count`, how many there are in all."""
+        ...
+
     def remediation_detail(self, id: int) -> Json | None:
         """Return one remediation with decisions, steps, evidence and events, or None."""
         ...
@@ -61,6 +65,10 @@ class Reader(Protocol):
 
     def list_alerts(self, limit: int, before: int | None) -> Json:
         """Return `{"items": [...], "next": cursor or None}`, newest first."""
+        ...
+
+    def open_alerts(self, limit: int, before: int | None = None, *, heartbeats: bool = False) -> Json:
+        """Return likewise those that are on, heartbeats only if asked for, and `count`, how many there are in all."""
         ...
 
     def proposals(self) -> list[tuple[str, Mode, Evidence]]:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser, texts: Catalog) -> None:
     add_flag(parser, "--rules", action="extend", nargs="+", metavar="FILE", help=texts.say("cli.flag.rules"))
     add_flag(parser, "--playbooks", action="extend", nargs="+", metavar="FILE", help=texts.say("cli.flag.playbooks"))
     add_flag(parser, "--show", action="store_true", default=False, help=texts.say("cli.flag.show"))
-    # not from a variable: what a command answers with is the caller's to say
+    # not from a variable: a script reads what it asked for, and the `--format` of `audit` has other forms
     parser.add_argument("--format", choices=FORMATS, default="text", help=texts.say("cli.flag.check_format"))
     parser.add_argument("--schema", choices=SCHEMAS, help=texts.say("cli.flag.schema"))
 

@@ -24,21 +24,23 @@ LONGEST = 64 * 1024 * 1024
 
 
 class Source(Protocol):
-    """What the commands ask; the values are those of the API."""
+    """What the commands ask; the values are those of the API, which with `only_open` tells the true `count` too."""
 
     name: str
     """`api` or `store`."""
 
-    def remediations(self, limit: int, cursor: str | None = None, state: str | None = None) -> Json:
-        """Return a page of remediations."""
+    def remediations(
+        self, limit: int, cursor: str | None = None, state: str | None = None, *, only_open: bool = False
+    ) -> Json:
+        """Return a page of remediations, or of those that are not over."""
         ...
 
     def remediation(self, id: str) -> Json | None:
         """Return one remediation, or None."""
         ...
 
-    def alerts(self, limit: int, cursor: str | None = None) -> Json:
-        """Return a page of alerts."""
+    def alerts(self, limit: int, cursor: str | None = None, *, only_open: bool = False) -> Json:
+        """Return a page of alerts, or of those that are on and no heartbeat."""
         ...
 
     def approvals(self, limit: int, state: str | None = None) -> Json:
@@ -110,9 +112,12 @@ class ApiSource:
             raise Refusal(response.status, str(answer.get("detail", "")))
         return answer
 
-    def remediations(self, limit: int, cursor: str | None = None, state: str | None = None) -> Json:
-        """Return a page of remediations."""
-        return self.ask("GET", "/api/v1/remediations" + _query(limit=limit, cursor=cursor, state=state))
+    def remediations(
+        self, limit: int, cursor: str | None = None, state: str | None = None, *, only_open: bool = False
+    ) -> Json:
+        """Return a page of remediations, or of those that are not over."""
+        query = _query(limit=limit, cursor=cursor, state=state, open="true" if only_open else None)
+        return self.ask("GET", f"/api/v1/remediations{query}")
 
     def remediation(self, id: str) -> Json | None:
         """Return one remediation, or None."""
@@ -123,9 +128,10 @@ class ApiSource:
                 return None
             raise
 
-    def alerts(self, limit: int, cursor: str | None = None) -> Json:
-        """Return a page of alerts."""
-        return self.ask("GET", "/api/v1/alerts" + _query(limit=limit, cursor=cursor))
+    def alerts(self, limit: int, cursor: str | None = None, *, only_open: bool = False) -> Json:
+        """Return a page of alerts, or of those that are on and no heartbeat."""
+        query = _query(limit=limit, cursor=cursor, open="true" if only_open else None)
+        return self.ask("GET", f"/api/v1/alerts{query}")
 
     def status(self) -> Json:
         """Return the state of the whole."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from remediator.locale import Catalog
-from remediator.locale.words import fate, is_wrong, mode, moment, paused, where, why, word
-from remediator.model import LIVE, Json, State
+from remediator.locale.words import fate, mode, moment, paused, where, why, word
+from remediator.model import LIVE, Json
 from selfheal.cli import place as places
 from selfheal.cli.answers import DONE, Screen, colour_of, heads, print_json
 from selfheal.cli.breaker import breaker_row
@@ -15,7 +15,7 @@ from selfheal.cli.source import Source, asking, say_source
 name = "status"
 
 SHOWN = 200
-"""Alerts and remediations that are looked at."""
+"""Alerts and remediations that are shown, at most; the others are counted."""
 
 
 def add_arguments(_parser: argparse.ArgumentParser, _texts: Catalog) -> None:
@@ -38,19 +38,21 @@ def run(options: argparse.Namespace, texts: Catalog) -> int:
 
 def gather(source: Source) -> Json:
     """Ask a source everything that status shows."""
-    alerts = source.alerts(SHOWN)["items"]
-    runs = source.remediations(SHOWN)["items"]
+    alerts = source.alerts(SHOWN, only_open=True)
+    runs = source.remediations(SHOWN, only_open=True)
     return {
         **source.status(),
-        "wrong": [alert for alert in alerts if is_wrong(alert)],
-        "under_way": [run for run in runs if run["state"] in LIVE or run["state"] == State.WATCHING],
+        "wrong": alerts["items"],
+        "wrong_count": alerts["count"],
+        "under_way": runs["items"],
+        "under_way_count": runs["count"],
     }
 
 
 def _show(screen: Screen, found: Json, texts: Catalog) -> None:
     _show_hindrances(screen, found, texts)
     wrong, under_way = found["wrong"], found["under_way"]
-    left = sum(run["state"] in LIVE for run in under_way)
+    left = sum(found["counts"].get(state, 0) for state in LIVE)
     if not wrong and left:
         screen.line(screen.paint(texts.say("page.not_over", count=left), "busy"))
     elif not wrong:
@@ -71,6 +73,7 @@ def _show(screen: Screen, found: Json, texts: Catalog) -> None:
             ],
             heads(texts, "since", "alert", "where", "fate", "reason"),
         )
+        _show_more(screen, found["wrong_count"] - len(wrong), texts)
     if under_way:
         screen.heading(texts.say("cli.status.under_way"))
         screen.table(
@@ -86,8 +89,14 @@ def _show(screen: Screen, found: Json, texts: Catalog) -> None:
             ],
             heads(texts, "number", "playbook", "target", "state", "reason"),
         )
+        _show_more(screen, found["under_way_count"] - len(under_way), texts)
     _show_limits(screen, found, texts)
     _show_counts(screen, found, texts)
+
+
+def _show_more(screen: Screen, count: int, texts: Catalog) -> None:
+    if count > 0:
+        screen.line(screen.paint(texts.say("page.more", count=count), "soft"))
 
 
 def _show_hindrances(screen: Screen, found: Json, texts: Catalog) -> None:

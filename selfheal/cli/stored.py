@@ -21,10 +21,14 @@ class StoreSource:
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def remediations(self, limit: int, cursor: str | None = None, state: str | None = None) -> Json:
-        """Return a page of remediations."""
-        page: Json = self._read(lambda reader: reader.list_remediations(limit, _before(cursor), state))
-        return page
+    def remediations(
+        self, limit: int, cursor: str | None = None, state: str | None = None, *, only_open: bool = False
+    ) -> Json:
+        """Return a page of remediations, or of those that are not over."""
+        before = _before(cursor)
+        if only_open:
+            return self._read(lambda reader: reader.open_remediations(limit, before, state))  # type: ignore[no-any-return]
+        return self._read(lambda reader: reader.list_remediations(limit, before, state))  # type: ignore[no-any-return]
 
     def remediation(self, id: str) -> Json | None:
         """Return one remediation, or None."""
@@ -33,10 +37,12 @@ class StoreSource:
         found: Json | None = self._read(lambda reader: reader.remediation_detail(int(id)))
         return found
 
-    def alerts(self, limit: int, cursor: str | None = None) -> Json:
-        """Return a page of alerts."""
-        page: Json = self._read(lambda reader: reader.list_alerts(limit, _before(cursor)))
-        return page
+    def alerts(self, limit: int, cursor: str | None = None, *, only_open: bool = False) -> Json:
+        """Return a page of alerts, or of those that are on and no heartbeat."""
+        before = _before(cursor)
+        if only_open:
+            return self._read(lambda reader: reader.open_alerts(limit, before))  # type: ignore[no-any-return]
+        return self._read(lambda reader: reader.list_alerts(limit, before))  # type: ignore[no-any-return]
 
     def approvals(self, limit: int, state: str | None = None) -> Json:
         """Return the newest requests to people; links are only for who may answer them."""

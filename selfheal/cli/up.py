@@ -43,6 +43,7 @@ _COLOURS: dict[type[object], str] = {
     events.ProgramStarted: _DIM,
     events.ProgramReady: _DIM,
     events.PortMoved: _YELLOW,
+    events.SettingPutBack: _YELLOW,
     events.ProgramDied: _RED,
     events.ProgramRestarted: _YELLOW,
     events.FaultInjected: _YELLOW,
@@ -144,17 +145,15 @@ def _how_to_ask(state: Path) -> tuple[str, str]:
 def _result(options: argparse.Namespace, report: Report | None, texts: Catalog) -> int:
     if report is not None and options.json:
         print(json.dumps(report.as_json()), flush=True)
-    if options.until_healed is None:
+    if report is None or options.until_healed is None:
         return DONE
-    if report is None:
-        raise Failed(texts.say("up.no_report"))
     if report.bystanders:
         _complain(texts.say("up.bystanders", count=len(report.bystanders), which="; ".join(report.bystanders)))
     if report.healed < options.until_healed:
         reason = texts.say(f"up.reason.{report.reason or 'not_healed'}")
         _complain(texts.say("up.fell_short", healed=report.healed, wanted=options.until_healed, reason=reason))
         return FAILED
-    return DONE
+    return FAILED if report.bystanders else DONE
 
 
 def _complain(text: str) -> None:
@@ -206,6 +205,8 @@ class Account:
                 return ""
             case events.ProgramReady(url=""):
                 return self.texts.say("up.ready_without_page", **values)
+            case events.SettingPutBack(was=""):
+                return self.texts.say("up.added_back", **values)
             case events.RemediationChanged(state="pending"):
                 return ""
             case events.RemediationChanged():
@@ -266,6 +267,7 @@ class Account:
 _KEYS: dict[type[object], str] = {
     events.Unpacking: "unpacking",
     events.PortMoved: "port_moved",
+    events.SettingPutBack: "put_back",
     events.ProgramReady: "ready",
     events.ProgramDied: "died",
     events.ProgramRestarted: "restarted",

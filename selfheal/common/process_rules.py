@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from selfheal.common.procfs import Process
+from selfheal.common.procfs import MOST_ARGUMENT_BYTES, Process
 from selfheal.common.re2 import Expression
 
 FIELDS = (".Comm", ".ExeBase", ".ExeFull", ".Username", ".PID", ".StartTime", ".Cgroups")
@@ -34,7 +34,8 @@ class Rule:
         if self.exe and not self._is_exe(process.argv):
             return None
         captures: dict[str, str] = {}
-        line = " ".join(process.argv)
+        # psutil hands out all of them
+        line = " ".join(process.argv)[:MOST_ARGUMENT_BYTES]
         for expression in self.cmdline:
             found = expression.captures(line)
             if found is None:

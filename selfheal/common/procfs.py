@@ -9,6 +9,7 @@ import errno
 import mmap
 import os
 import re
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,10 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 GONE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
 
 _CHUNK = 1 << 16
+MOST_ARGUMENT_BYTES = 1 << 17
+"""How much of a process's arguments is read: any user can start one with megabytes of them.
+
+The kernel lets a single argument be as long."""
 _EFFECTIVE_UID = re.compile(rb"^Uid:\s+\d+\s+(\d+)", re.MULTILINE)
 
 
@@ -90,17 +95,18 @@ class ProcessFolder:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
-    def read(self, name: str) -> bytes:
-        """Return the whole of one file of this process. Raise OSError, one of GONE if the process has ended."""
+    def read(self, name: str, most: int = sys.maxsize) -> bytes:
+        """Return one file of this process, as far as `most` bytes. Raise OSError, one of GONE if it has ended."""
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
         try:
-            data = os.read(descriptor, _CHUNK)
+            data = os.read(descriptor, min(most, _CHUNK))
             if len(data) < 4096:
                 # procfs hands out at least a page a read, so a shorter answer is the whole file
                 return data
-            parts = [data]
-            while part := os.read(descriptor, _CHUNK):
+            parts, left = [data], most - len(data)
+            while left and (part := os.read(descriptor, min(left, _CHUNK))):
                 parts.append(part)
+                left -= len(part)
             return b"".join(parts)
         finally:
             os.close(descriptor)
@@ -200,7 +206,7 @@ def _read(folder: ProcessFolder, pid: int) -> Process:
     try:
         stat = parse_stat(folder.read(name))
         name = "cmdline"
-        argv = parse_argv(folder.read(name))
+        argv = parse_argv(folder.read(name, MOST_ARGUMENT_BYTES))
         name = "statm"
         resident = parse_resident_bytes(folder.read(name))
         name = "status"

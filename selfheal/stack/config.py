@@ -6,16 +6,19 @@ import re
 import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from selfheal.common.durations import format_duration
+from selfheal.common.durations import format_duration, parse_duration
 from selfheal.common.files import write_atomic
 from selfheal.common.shipped import shipped
+from selfheal.stack import first, services
 from selfheal.stack.edits import dump, with_values
+from selfheal.stack.events import SettingPutBack
+from selfheal.stack.kept import Merge, NotMergeable
 from selfheal.stack.layout import Layout
 from selfheal.stack.patient import SERVICE
 from selfheal.stack.patient.identities import group_name
@@ -32,36 +35,15 @@ _DEMO_EVALUATION_INTERVAL = 1.0
 
 _OBSERVE = "observe"
 
+_JOBS: Mapping[str, str] = {
+    "selfheal-exporter": "exporter",
+    "selfheal-remediator": "remediator",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+}
+"""Job of Prometheus → the program that it scrapes."""
+
 _GENERATED = "# Rendered by `selfheal up` at every start: edits are lost.\n"
-
-_POLICY = """\
-# What Selfheal may touch on this host. Nothing listed = nothing permitted. It must belong to you and be writable by
-# nobody else (0600). To let a playbook act:
-#   1. give the processes a name of their own in processes.yml (not needed for folders and commands);
-#   2. permit them here;
-#   3. write a playbook with `mode: auto` into playbooks/, for example a copy of a shipped one: those only observe;
-#   4. in remediator.yml set highest_mode: auto and playbooks: [shipped, playbooks/*.yml];
-#   5. `selfheal check` says what is wrong or missing; then start `selfheal up` again.
-process_groups: []    # names from processes.yml, for example ["worker"]
-roots: {}             # folders that may be cleaned, for example {/var/tmp/app: {older_than: 1d}}
-commands: {}          # for example {web: {start: [/opt/web/start], stop: [/opt/web/stop], status: [/opt/web/status]}}
-"""
-
-_PROCESSES = """\
-# Groups of processes, in process-exporter's format; the first entry that matches a process names its group.
-# Give what you want to have healed a literal name above the last entry, for example:
-#   - {name: worker, cmdline: ['/opt/app/worker']}
-process_names:
-  - name: "{{.Comm}}"
-    cmdline: [".+"]
-"""
-
-_REMEDIATOR = """\
-# Yours to edit. `selfheal up` keeps addresses, state, hosts and token files in it up to date and leaves the rest alone.
-# highest_mode: observe | approve | auto; nothing climbs above it.
-# playbooks: [shipped, playbooks/*.yml] adds your own, once there are some.
-# rules: [shipped, rules/*.yml] tells `selfheal check` of your own, once there are some; Prometheus reads rules/ anyhow.
-"""
 
 SCRAPE_TIMEOUT = 2.0
 """Seconds. Everything scraped is on this machine; a service that hangs is down, and is found so much the sooner."""
@@ -113,9 +95,13 @@ def wanted_ports(demo: bool) -> dict[str, int]:
     return {**WANTED_PORTS, "patient": PATIENT_PORT} if demo else dict(WANTED_PORTS)
 
 
-def render(settings: Settings) -> None:
-    """Write every configuration file. Raise OSError if the state folder cannot be written."""
+def render(settings: Settings) -> list[SettingPutBack]:
+    """Write every configuration file; return what a person had changed in remediator.yml and is as it was.
+
+    Raise OSError if the state folder cannot be written.
+    """
     config = settings.layout.config
+    last = _last_time(settings)
     for folder in ("rules", "playbooks"):
         (config / folder).mkdir(exist_ok=True)
     for token in (settings.layout.hook_token, settings.layout.api_token):
@@ -124,20 +110,24 @@ def render(settings: Settings) -> None:
     if settings.demo:
         _render_demo(settings)
     else:
-        _keep(config / "policy.yml", _POLICY)
-        _keep(config / "processes.yml", _PROCESSES)
+        _keep(config / "policy.yml", first.POLICY)
+        _keep(config / "processes.yml", first.PROCESSES)
+        _keep(config / services.NAME, first.SERVICES)
     _write(config / "prometheus.yml", prometheus(settings))
     _write(config / "alertmanager.yml", alertmanager(settings))
-    _render_remediator(settings)
+    if settings.demo:
+        _render_demo_remediator(settings)
+        return []
+    return _render_remediator(settings, last)
 
 
 def prometheus(settings: Settings) -> dict[str, Any]:
-    """Return Prometheus's configuration: every program of the stack is scraped, and the patient's service."""
-    jobs = {"selfheal-exporter": "exporter", "selfheal-remediator": "remediator"}
-    jobs |= {"prometheus": "prometheus", "alertmanager": "alertmanager"}
-    scrapes = [_scrape(job, _address(settings, program), {}) for job, program in jobs.items()]
+    """Return Prometheus's configuration: the stack is scraped, and the patient's service or those of the person."""
+    scrapes = [_scrape(job, _address(settings, program), {}) for job, program in _JOBS.items()]
     if settings.demo:
         scrapes.append(_scrape(JOB, _address(settings, "patient"), {"service": SERVICE}))
+    else:
+        scrapes.append(services.scrape(settings.layout.config / services.NAME))
     return {
         "global": {
             "scrape_interval": format_duration(settings.scrape),
@@ -218,34 +208,54 @@ def _render_demo(settings: Settings) -> None:
     _write(config / "policy.yml", render_policy(settings.layout.patient), 0o600)
 
 
-def _render_remediator(settings: Settings) -> None:
+def _render_demo_remediator(settings: Settings) -> None:
+    shipped_playbooks = shipped("remediator", "playbooks", "shipped") / "*.yml"
+    extra = {
+        "playbooks": [str(shipped_playbooks), "playbooks/*.yml"],
+        "rules": [*map(str, shipped_rules()), "rules/*.yml"],
+        "highest_mode": "auto",
+        "limits": {"cooldown": "0s", "rate": ["1000/1h"]},
+        # its Prometheus has just started, all its faults are one machine's, and they come again and again
+        "monitoring": {"targets": 100, "scrape_gap": 20, "after_restart": "0s"},
+        "breaker": {"minimum": 100},
+        "repeats": {"most": 1000},
+        "reconcile": "5s",
+    }
+    _write(settings.layout.config / "remediator.yml", remediator(settings) | extra)
+
+
+def _render_remediator(settings: Settings, last: Settings) -> list[SettingPutBack]:
     file = settings.layout.config / "remediator.yml"
     ours = remediator(settings)
-    if settings.demo:
-        shipped_playbooks = shipped("remediator", "playbooks", "shipped") / "*.yml"
-        extra = {
-            "playbooks": [str(shipped_playbooks), "playbooks/*.yml"],
-            "rules": [*map(str, shipped_rules()), "rules/*.yml"],
-            "highest_mode": "auto",
-            "limits": {"cooldown": "0s", "rate": ["1000/1h"]},
-            # its Prometheus has just started, all its faults are one machine's, and they come again and again
-            "monitoring": {"targets": 100, "scrape_gap": 20, "after_restart": "0s"},
-            "breaker": {"minimum": 100},
-            "repeats": {"most": 1000},
-            "reconcile": "5s",
-        }
-        _write(file, ours | extra)
-        return
+    for host in ours["hosts"].values():
+        listed = services.instances(settings.layout.config / services.NAME)
+        host["instances"] += [instance for instance in listed if instance not in host["instances"]]
     if not file.exists():
-        _write_text(file, _REMEDIATOR + dump({"highest_mode": _OBSERVE, **ours}))
-        return
+        _write_text(file, first.REMEDIATOR + dump({"highest_mode": _OBSERVE, **ours}))
+        return []
+    merge = Merge(ours, remediator(last))
     try:
         written = file.read_text("utf-8")
         theirs = yaml.safe_load(written)
-    except (ValueError, yaml.YAMLError):
-        return  # the remediator says where it is broken; writing over it would lose it
-    if isinstance(theirs, dict) and any(theirs.get(key) != value for key, value in ours.items()):
-        _write_text(file, with_values(written, ours))
+        values = merge.values(theirs)
+    except (ValueError, yaml.YAMLError, NotMergeable):
+        return []  # the remediator says where it is broken; writing over it would lose it
+    if any(theirs.get(key) != value for key, value in values.items()):
+        _write_text(file, with_values(written, values))
+    return merge.noted
+
+
+def _last_time(settings: Settings) -> Settings:
+    """Return the settings with the ports and pace of the start before, as its prometheus.yml has them."""
+    try:
+        rendered = yaml.safe_load((settings.layout.config / "prometheus.yml").read_text("utf-8"))
+        jobs = {job["job_name"]: job for job in rendered["scrape_configs"]}
+        scraped = {program: jobs[job]["static_configs"][0]["targets"][0] for job, program in _JOBS.items()}
+        ports = {program: int(address.rpartition(":")[2]) for program, address in scraped.items()}
+        scrape = parse_duration(rendered["global"]["scrape_interval"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
+        return settings  # this is the first start
+    return replace(settings, ports={**settings.ports, **ports}, scrape=scrape)
 
 
 def _scrape(job: str, address: str, labels: dict[str, str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from selfheal.common.clock import from_rfc3339, to_rfc3339
 from selfheal.stack.bystanders import foreign_effects
 from selfheal.stack.config import Settings
 from selfheal.stack.events import Event, FaultHealed, FaultInjected, FaultNotHealed, PatientWell
-from selfheal.stack.follow import Follower, Seen
+from selfheal.stack.follow import Follower, Seen, Unreachable
 from selfheal.stack.loopback import ask
 from selfheal.stack.patient import FAULTS, Fault, control
 from selfheal.stack.patient.decoys import Decoys
@@ -119,14 +119,18 @@ class Director:
         if not self._open and len(self.records) == self.total:
             return [*events, self._finish("not_healed" if self.healed < self.total else "")]
         if self.until_healed is not None and monotonic - self._ready_at > RUN_WITHIN * self.rounds:
-            return [*events, self._finish("too_slow")]
+            return [*events, self._finish("too_slow" if self.records else "never_seen")]
         if not self._open and self._may_inject():
             events += self._inject(monotonic, now)
         return events
 
     def report(self) -> Report:
-        """Ask for the whole record and return what happened. Raise follow.Unreachable if it cannot be had."""
-        whole = {str(remediation["id"]): remediation for remediation in self.follower.details()}
+        """Ask for the whole record and return what happened; without it nothing counts as healed."""
+        try:
+            whole = {str(remediation["id"]): remediation for remediation in self.follower.details()}
+        except Unreachable:
+            reason = self.reason or ("no_record" if self.finished else "stopped")
+            return Report(0, tuple(self.records), self.decoys.changed(), reason)
         records = tuple(_complete(record, whole) for record in self.records)
         healed = sum(record.healed for record in records)
         touched = [str(effect) for effect in foreign_effects(whole.values(), self.settings.layout.patient)]

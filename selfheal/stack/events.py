@@ -25,6 +25,15 @@ class PortMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingPutBack:
+    """In remediator.yml what the stack decides is right again: `setting` has `value`; `was` stood there, or nothing."""
+
+    setting: str
+    value: str
+    was: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramStarted:
     """`program` was started for the first time and may not be ready yet."""
 
@@ -126,6 +135,7 @@ class PatientWell:
 Event = (
     Unpacking
     | PortMoved
+    | SettingPutBack
     | ProgramStarted
     | ProgramReady
     | ProgramDied

@@ -15,7 +15,7 @@ from selfheal.common.clock import Clock
 from selfheal.stack import config, kernel, ports
 from selfheal.stack.demo import Director, Report
 from selfheal.stack.events import Event, PortMoved, Stopped, Stopping
-from selfheal.stack.follow import Follower, Unreachable
+from selfheal.stack.follow import Follower
 from selfheal.stack.layout import Layout, fresh_demo, only_one
 from selfheal.stack.patient.decoys import Decoys
 from selfheal.stack.programs import programs
@@ -74,7 +74,7 @@ class Stack:
         """
         try:
             yield from self._moved
-            config.render(self.settings)
+            yield from config.render(self.settings)
             kernel.adopt_orphans()
             if self._decoys is not None:
                 self._decoys.start()
@@ -82,7 +82,8 @@ class Stack:
             while not self._signals.stops and not self._is_over():
                 yield from self._turn()
                 self._signals.wait(_TURN)
-            self._take_report()
+            if self._director is not None:
+                self.report = self._director.report()
             yield Stopping()
         finally:
             self._supervisor.stop(lambda: self._signals.stops > 1, self._signals.wait)
@@ -101,15 +102,6 @@ class Stack:
     def _is_over(self) -> bool:
         unattended = self._wish.until_healed is not None
         return unattended and self._director is not None and self._director.finished
-
-    def _take_report(self) -> None:
-        if self._director is None or not self._director.records:
-            return
-        try:
-            self.report = self._director.report()
-        except Unreachable:
-            # without the record nothing can be shown; the caller reports a run without a report as failed
-            self.report = None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,8 @@ STEADY_AFTER = 60.0  # seconds of life after which a death is a new story and th
 START_WITHIN = 90.0
 STOP_GRACE = 10.0
 _LOG_KEPT = 10 * 1024 * 1024
+_OURS_TO_SAY = ("SELFHEAL_WEB_", "SELFHEAL_CONFIG_")
+"""Variables of flags that every program has its own of: where and how it listens, which files it reads."""
 
 
 class StartFailed(Exception):
@@ -158,7 +160,7 @@ class Supervisor:
         program = child.program
         _rotate(program.log)
         with program.log.open("ab") as log:
-            child.process = kernel.start(list(program.argv), log, program.folder, without_caches(os.environ))
+            child.process = kernel.start(list(program.argv), log, program.folder, without_caches(passed_on(os.environ)))
         child.started = self.clock.monotonic()
         return child.process.pid
 
@@ -176,6 +178,11 @@ class Supervisor:
                 os.kill(pid, signal.SIGKILL)
             kernel.reap_orphans(self._not_ours)
             wait(0.02)
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """Given our environment, return it without what was meant for another daemon and would reach every program here."""
+    return {name: value for name, value in environment.items() if not name.startswith(_OURS_TO_SAY)}
 
 
 def _rotate(log: Path) -> None:

@@ -43,6 +43,8 @@ class Engine:
             "Name": f"/{name}",
             "State": {"Status": state, "Running": state == "running", "Pid": 0, "StartedAt": CREATED},
             "HostConfig": {"AutoRemove": False},
+            "Config": {"Image": "registry.example/shop/web:1"},
+            "Path": "/usr/bin/web",
         }
         if state == "running":
             found["State"]["StartedAt"] = self._now()

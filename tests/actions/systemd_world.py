@@ -189,7 +189,7 @@ def unit_host() -> Iterator[UnitHost]:
         wrapper.write_text(f'#!/bin/sh\nexec {enter} "$@"\n')
         wrapper.chmod(0o755)
         # this host has never been scaled, whatever an earlier one's hurried clock said
-        scale_set._STOPS = scale_set._Stops()
+        scale_set._CHANGES = scale_set._Changes()
         units = tuple(Unit(name, ALL) for name in UNITS if "@" not in name)
         policy = Policy(
             units=units,

@@ -261,6 +261,102 @@ def test_a_journalctl_that_fails_is_a_failure_and_one_that_others_may_write_is_n
         books.plan(older_than="5d")
 
 
+def second_folder(books: Books) -> Path:
+    """Add a further machine's folder, which comes after the first, and return it."""
+    found = books.top / f"{'f' * 32}.test"
+    shutil.copytree(books.folder, found)
+    return found
+
+
+def have_journalctl_do(books: Books, folder: Path, code: str) -> None:
+    """Let `code` be run instead of the real journalctl when that folder is vacuumed."""
+    program = books.host.folder / "journalctl"
+    case = f'case "$*" in *{folder}*--vacuum-size=*) {code};; esac'
+    program.write_text(f'#!/bin/sh\n{case}\nexec {shutil.which("journalctl")} "$@"\n')
+    program.chmod(0o755)
+    books.host.permit(programs=Programs(journalctl=str(program)))
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ("echo broken >&2; exit 1", "broken"),
+        ("exec sleep 300", "it took too long"),
+        ("kill -9 $$", "killed by SIGKILL"),
+    ],
+    ids=["fails", "hangs", "is killed"],
+)
+def test_what_went_before_journalctl_failed_is_told_with_the_failure(books: Books, end: str, why: str) -> None:
+    plan = books.plan(older_than="5d")
+    size = books.archived()[0].stat().st_blocks * 512
+    have_journalctl_do(books, books.folder, f"rm {books.archived()[0]}; {end}")
+
+    outcome = books.host.run(NAME, plan, timeout=5.0)
+
+    assert not outcome.ok
+    assert outcome.effects == ({"kind": "file", "path": plan.items[0]["path"], "size": size},)
+    assert why in outcome.detail["failed"][0]["why"]
+    assert [each["path"] for each in outcome.detail["left_alone"]] == [plan.items[1]["path"]]
+    assert "in_doubt" not in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("echo broken >&2; exit 1", "broken"),
+        ("rm -r {second}; exit 1", "what is left cannot be seen"),
+        ("exec sleep 300", "it took too long"),
+    ],
+    ids=["nothing gone", "folder gone", "time over"],
+)
+def test_what_the_first_folder_lost_is_told_when_the_second_one_fails(books: Books, code: str, why: str) -> None:
+    second = second_folder(books)
+    plan = books.plan(older_than="5d")
+    first = {item["path"] for item in plan.items if item["path"].startswith(f"{books.folder}/")}
+    have_journalctl_do(books, second, code.format(second=second))
+
+    outcome = books.host.run(NAME, plan, timeout=5.0)
+
+    assert not outcome.ok
+    assert {effect["path"] for effect in outcome.effects} == first
+    assert [each["directory"] for each in outcome.detail["failed"]] == [str(second)]
+    assert why in outcome.detail["failed"][0]["why"]
+    assert outcome.detail.get("in_doubt", False) is (not second.exists())
+
+
+def test_a_program_that_others_may_write_by_the_second_folder_hides_nothing_of_the_first(books: Books) -> None:
+    second = second_folder(books)
+    plan = books.plan(older_than="5d")
+    have_journalctl_do(books, books.folder, f"chmod 777 {books.host.folder}/journalctl; rm {books.archived()[0]}; exit")
+
+    outcome = books.run(plan)
+
+    assert not outcome.ok
+    assert len(outcome.effects) == 1
+    assert [each["directory"] for each in outcome.detail["failed"]] == [str(second)]
+    assert "journalctl" in outcome.detail["failed"][0]["why"]
+
+
+def test_nothing_of_the_second_folder_is_begun_once_the_time_is_over(books: Books) -> None:
+    second = second_folder(books)
+    plan = books.plan(older_than="5d")
+    have_journalctl_do(books, books.folder, f"rm {books.archived()[0]}; exec sleep 300")
+
+    outcome = books.host.run(NAME, plan, timeout=5.0)
+
+    assert outcome.detail["failed"][1] == {"directory": str(second), "why": "the time was over"}
+    assert len(list(second.glob("*@*.journal"))) == ROUNDS
+
+
+def test_a_journalctl_that_fails_with_nothing_gone_is_a_known_failure(books: Books) -> None:
+    plan = books.plan(older_than="5d")
+    have_journalctl_do(books, books.folder, "echo broken >&2; exit 1")
+
+    with pytest.raises(ActionFailed, match="broken"):
+        books.run(plan)
+    assert len(books.names()) == ROUNDS
+
+
 def test_without_a_journal_there_is_nothing_to_do(host: Any) -> None:
     host.permit(journal=Journal(0, 0.0, str(host.folder / "none")))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from remediator.actions import ACTIONS, problems
+from remediator.actions import ACTIONS, problems, process_limit
 from remediator.errors import ActionFailed, OutcomeUnknown, Refused
-from remediator.model import Plan
+from remediator.model import Outcome, Plan
 from remediator.policy import Policy
 from remediator.policy.control_groups import Version, mounted_version, version_of
 from remediator.policy.values import Unit
@@ -84,13 +84,13 @@ def test_limits_reach_the_kernel_and_are_put_back(host: UnitHost) -> None:
 
 def test_what_applied_before_is_put_back_to_the_hundredth_of_a_percent(host: UnitHost) -> None:
     host.world.systemctl("--runtime", "set-property", "hog.service", "CPUQuota=12.34%", "MemoryLimit=128M")
-    plan = host.plan("process.limit", unit="hog.service", cpu=3, memory="64MiB")
+    plan = host.plan("process.limit", unit="hog.service", cpu=0.1, memory="64MiB")
 
     outcome = host.run("process.limit", plan)
     between = host.show("hog.service", "CPUQuotaPerSecUSec")
     host.undo("process.limit", plan, outcome)
 
-    assert between == "3s"
+    assert between == "100ms"
     assert host.show("hog.service", "CPUQuotaPerSecUSec") == "123.400ms"
     assert host.show("hog.service", "MemoryLimit") == str(128 * MEBIBYTE)
 
@@ -117,7 +117,48 @@ def test_a_unit_that_has_the_limit_already_leaves_nothing_to_do(host: UnitHost) 
     plan = host.plan("process.limit", unit="hog.service", cpu=0.5)
 
     assert plan.items == ()
-    assert plan.detail["why"] == "unit 'hog.service' has these limits already"
+    assert plan.detail["why"] == "unit 'hog.service' has these limits already, or tighter ones"
+
+
+def test_a_limit_that_is_tighter_already_is_left_alone(host: UnitHost) -> None:
+    host.world.systemctl("--runtime", "set-property", "hog.service", "CPUQuota=20%", "MemoryMax=256M")
+
+    both = host.plan("process.limit", unit="hog.service", cpu=0.5, memory="512MiB")
+    same = host.plan("process.limit", unit="hog.service", cpu=0.2, memory="256MiB")
+    one = host.plan("process.limit", unit="hog.service", cpu=0.5, memory="128MiB")
+    outcome = host.run("process.limit", one)
+    between = host.show("hog.service", "CPUQuotaPerSecUSec"), host.show("hog.service", "MemoryMax")
+    host.undo("process.limit", one, outcome)
+
+    assert both.items == same.items == ()
+    assert both.detail["why"] == "unit 'hog.service' has these limits already, or tighter ones"
+    assert [item["property"] for item in one.items] == ["MemoryMax"]
+    assert between == ("200ms", str(128 * MEBIBYTE))
+    assert host.show("hog.service", "MemoryMax") == str(256 * MEBIBYTE)
+
+
+def test_a_stored_plan_that_loosens_a_limit_is_refused(host: UnitHost) -> None:
+    host.world.systemctl("--runtime", "set-property", "hog.service", "CPUQuota=20%")
+    item = {"kind": "limit", "unit": "hog.service", "property": "CPUQuota", "from": "200000", "to": "500000"}
+
+    with pytest.raises(Refused, match=r"the stored plan would loosen CPUQuota of unit 'hog\.service'"):
+        host.run("process.limit", Plan((item,), {"unit": "hog.service"}))
+
+    assert host.show("hog.service", "CPUQuotaPerSecUSec") == "200ms"
+
+
+@pytest.mark.parametrize(
+    ("facts", "applies"),
+    [
+        ({"MemoryMax": "infinity", "MemoryLimit": "1024"}, "1024"),
+        ({"MemoryMax": "2048", "MemoryLimit": "1024"}, "2048"),
+        ({"MemoryMax": "infinity", "MemoryHigh": "4096", "MemoryLimit": "1024"}, "infinity"),
+        ({"MemoryMax": "infinity"}, "infinity"),
+    ],
+    ids=["the older setting alone", "both", "another of version 2", "neither"],
+)
+def test_with_version_2_the_older_setting_counts_while_no_other_is_set(facts: dict[str, str], applies: str) -> None:
+    assert process_limit._applying("MemoryMax", facts) == applies
 
 
 def test_a_limit_that_somebody_else_set_since_the_plan_stays(host: UnitHost) -> None:
@@ -172,13 +213,15 @@ def test_what_grew_beyond_the_limit_since_the_plan_is_not_ended_by_it(host: Unit
 
 def test_what_grew_beyond_its_earlier_limit_keeps_the_later_one(host: UnitHost) -> None:
     host.rest("large.service")
-    host.world.systemctl("--runtime", "set-property", "large.service", "MemoryLimit=12M")
-    plan = host.plan("process.limit", unit="large.service", memory="256MiB")
-    outcome = host.run("process.limit", plan)
+    host.world.systemctl("--runtime", "set-property", "large.service", "MemoryLimit=256M")
+    limits = {"from": str(12 * MEBIBYTE), "to": str(256 * MEBIBYTE)}
+    plan = Plan(
+        ({"kind": "limit", "unit": "large.service", "property": "MemoryLimit", **limits},), {"unit": "large.service"}
+    )
     start_large(host)
 
     with pytest.raises(Refused, match="below that the kernel would end it"):
-        host.undo("process.limit", plan, outcome)
+        host.undo("process.limit", plan, Outcome(True, (), {}))
 
     assert host.show("large.service", "MemoryLimit") == str(256 * MEBIBYTE)
     host.world.systemctl("--runtime", "set-property", "large.service", "MemoryLimit=infinity")

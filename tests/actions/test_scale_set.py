@@ -15,22 +15,30 @@ from remediator.errors import OutcomeUnknown, Refused
 from remediator.model import Outcome, Plan
 from remediator.policy import Policy
 from remediator.policy.scale import Scale
-from tests.actions.systemd_world import UnitHost, unit_host
+from tests.actions.systemd_world import SLEEP, UNITS, UnitHost, service, unit_host
+from tests.stack.support import wait_until
 
-WORKER = "worker@.service"
+WORKER, CRASHING, SLOW = "worker@.service", "crashing@.service", "slow@.service"
 
 
 @pytest.fixture(scope="module")
 def booted_host() -> Iterator[UnitHost]:
-    with unit_host() as host:
-        yield host
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(UNITS, CRASHING, service(SLEEP, "Restart=always", "RestartSec=0"))
+        patch.setitem(UNITS, SLOW, service(SLEEP, "Type=notify", "TimeoutStartSec=infinity"))
+        with unit_host() as host:
+            yield host
 
 
 @pytest.fixture
 def host(booted_host: UnitHost) -> Iterator[UnitHost]:
     before: Policy = booted_host.policy
     booted_host.world.systemctl("stop", "worker@*.service", "fragile@*.service", "flaky@*.service")
+    booted_host.world.systemctl("stop", "crashing@*.service", "slow@*.service")
     booted_host.world.systemctl("reset-failed")
+    # an earlier test's hurried clock is not ours, nor is what it did by it
+    booted_host.clock.ahead = 0.0
+    scale_set._CHANGES = scale_set._Changes()
     yield booted_host
     booted_host.policy = before
 
@@ -207,6 +215,47 @@ def test_the_cooldown_counts_from_the_last_stop_which_systemd_forgets(host: Unit
     later = host.plan("scale.set", template=WORKER, by=1)
 
     assert stopped.ok
+    assert early.items == ()
+    assert changes(later) == [("start", "worker@1.service")]
+
+
+def test_a_restart_by_systemd_ends_no_cooldown(host: UnitHost) -> None:
+    host.permit(scale=(Scale(CRASHING, 0, 4, 2, cooldown=1_000.0),))
+    host.start("crashing@1.service")
+    host.world.systemctl("kill", "--signal=KILL", "crashing@1.service")
+    wait_until(lambda: host.show("crashing@1.service", "NRestarts") == "1" and running(host, "crashing") == ["1"])
+
+    early = host.plan("scale.set", template=CRASHING, by=1)
+    host.clock.ahead += 1_001.0
+    later = host.plan("scale.set", template=CRASHING, by=1)
+
+    assert early.items == ()
+    assert "the policy wants 1000 s in between" in early.detail["why"]
+    assert changes(later) == [("start", "crashing@2.service")]
+
+
+def test_an_instance_that_somebody_is_still_starting_counts(host: UnitHost) -> None:
+    host.permit(scale=(Scale(SLOW, 0, 4, 2, cooldown=1_000.0),))
+    host.world.systemctl("start", "--no-block", "slow@1.service")
+    wait_until(lambda: host.state("slow@1.service") == "activating")
+
+    plan = host.plan("scale.set", template=SLOW, by=1)
+
+    assert plan.items == ()
+    assert "the policy wants 1000 s in between" in plan.detail["why"]
+
+
+def test_the_cooldown_counts_from_our_start_of_what_systemd_has_forgotten(host: UnitHost) -> None:
+    host.permit(scale=(Scale(WORKER, 0, 4, 2, cooldown=1_000.0),))
+    host.clock.ahead += 2_000.0
+    started = host.do("scale.set", template=WORKER, by=1)
+    host.world.systemctl("stop", "worker@1.service")
+
+    early = host.plan("scale.set", template=WORKER, by=1)
+    host.clock.ahead += 1_001.0
+    later = host.plan("scale.set", template=WORKER, by=1)
+
+    assert started.ok
     assert early.items == ()
     assert changes(later) == [("start", "worker@1.service")]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remediator.actions._services import commands
 from remediator.errors import OutcomeUnknown, Refused
+from remediator.policy import VERBS, Command
+from tests.redteam.policies import program
 
 NOTE = "import sys, pathlib; folder = pathlib.Path(sys.argv[1]); (folder / 'order').open('a').write({!r})\n"
 START = NOTE.format("start ") + "(folder / 'up').touch()"
@@ -152,3 +155,43 @@ def test_a_service_that_the_policy_no_longer_names_is_refused(host: Any) -> None
         host.plan("service.restart", service="web")
 
     assert order(host) == []
+
+
+def permit_programs(host: Any, stop: str = "") -> dict[str, Path]:
+    """Name the service `web`, whose commands are files, and return them by verb; `stop` also does that."""
+    here = f"import sys, pathlib; sys.argv = ['', {str(host.folder)!r}]\n"
+    codes = {"start": START, "stop": f"{STOP}\n{stop}", "status": STATUS}
+    files = {verb: program(host.folder / verb, here + codes[verb]) for verb in VERBS}
+    host.permit(commands=(Command("web", *((str(files[verb]),) for verb in ("start", "stop", "status")), 20.0),))
+    (host.folder / "up").touch()
+    return files
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("action", ["service.restart", "service.start"])
+def test_where_one_program_is_not_to_be_trusted_nothing_is_planned_or_done(host: Any, verb: str, action: str) -> None:
+    files = permit_programs(host)
+    (host.folder / "up").unlink()
+    plan = host.plan(action, service="web")
+    (host.folder / "order").unlink(missing_ok=True)
+    files[verb].chmod(0o777)
+
+    with pytest.raises(Refused, match=f"{verb} can be written by others"):
+        host.plan(action, service="web")
+    with pytest.raises(Refused, match=f"{verb} can be written by others"):
+        host.run(action, plan)
+
+    assert order(host) == []
+    assert host.points == []
+
+
+@pytest.mark.parametrize(("verb", "done"), [("start", ["stop"]), ("status", ["stop", "start"])])
+def test_a_program_that_is_refused_half_way_is_told_with_what_was_done(host: Any, verb: str, done: list[str]) -> None:
+    permit_programs(host, stop=f"(folder / {verb!r}).chmod(0o777)")
+
+    outcome = host.run("service.restart", host.plan("service.restart", service="web"))
+
+    assert not outcome.ok
+    assert [effect["verb"] for effect in outcome.effects] == done
+    assert "can be written by others" in outcome.detail[verb]["why"]
+    assert order(host) == done

@@ -61,7 +61,7 @@ def test_a_container_is_restarted_by_its_full_id_and_watched_until_it_runs_on(co
 
     assert outcome.ok
     assert outcome.effects == plan.items
-    assert changes(engine) == [f"POST /containers/{before['Id']}/restart?t=10"]
+    assert changes(engine) == [f"POST /containers/{before['Id']}/restart"]
     assert outcome.detail["started_at"] != before["State"]["StartedAt"]
     assert contained.points == ["effect_begun", "effect_done"]
 
@@ -83,7 +83,7 @@ def test_a_container_that_has_ended_is_started_and_that_is_taken_back(contained:
     for _ in range(2):
         assert contained.dispatch().undo("web-1", "service.start", plan, outcome, 20.0).ok
         assert engine.containers["app-1"]["State"]["Status"] == "exited"
-    assert [call.rpartition("/")[2] for call in changes(engine)] == ["start", "stop?t=10"]
+    assert [call.rpartition("/")[2] for call in changes(engine)] == ["start", "stop"]
 
 
 @pytest.mark.parametrize("change", ["id", "start", "state"])

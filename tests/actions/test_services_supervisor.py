@@ -63,6 +63,13 @@ stdout_logfile={folder}/stubborn.out
 startsecs=0
 stopwaitsecs=25
 autostart=false
+[program:slow]
+command={python} -c "from signal import *; signal(SIGTERM, SIG_IGN); print('deaf', flush=True); pause()"
+stdout_logfile={folder}/slow.out
+startsecs=0
+stopwaitsecs=6
+autostart=false
+autorestart=false
 [group:pair]
 programs=one
 [program:one]
@@ -70,6 +77,10 @@ command={python} -c "import signal; signal.pause()"
 startsecs=0
 [program:prometheus-like]
 command={python} -c "import signal; signal.pause()"
+startsecs=0
+[program:wrapped]
+command=/bin/sh -c "{folder}/prometheus; true"
+stopasgroup=true
 startsecs=0
 """
 VERBS = ("restart", "start", "stop")
@@ -82,6 +93,8 @@ def supervisord() -> Iterator[tuple[Path, int]]:
         folder, port = Path(name).resolve(), free_port()
         text = CONFIG.format(folder=folder, python=sys.executable, port=port, user=os.geteuid())
         (folder / "s.conf").write_text(text)
+        (folder / "prometheus").write_text(f"#!{sys.executable}\nimport signal; signal.pause()\n")
+        (folder / "prometheus").chmod(0o755)
         argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(folder / "s.conf")]
         with (folder / "out").open("wb") as sink:
             # it tells of things that will change in Python, and none of them is ours
@@ -105,14 +118,18 @@ def supervisord() -> Iterator[tuple[Path, int]]:
 @pytest.fixture
 def supervised(host: Any, supervisord: tuple[Path, int]) -> Any:
     """Return a host that permits all of the programs."""
-    names = ("web", "idle", "broken", "missing", "flapping", "stubborn", "pair:one", "nobody", "prometheus-like", "w*")
+    names = ("web", "idle", "broken", "missing", "flapping", "stubborn", "slow", "nobody")
+    names += ("pair:one", "prometheus-like", "w*")
     host.permit(supervisor=Supervisor(str(supervisord[0]), programs=tuple(Named(name, VERBS) for name in names)))
     return host
 
 
 @contextmanager
 def stopping_supervisord(place: Path, then: str) -> Iterator[Path]:
-    """Listen as a supervisord that stops a program, and to whatever comes then answers only an error, or nothing."""
+    """Listen as a supervisord that stops a program, and to whatever comes then answers only an error, or nothing.
+
+    With `lost` only the answer to the stop is an error.
+    """
     fields = {"name": "web", "group": "web", "statename": "RUNNING", "pid": 0, "start": 7, "spawnerr": ""}
     stopped = threading.Event()
 
@@ -125,12 +142,18 @@ def stopping_supervisord(place: Path, then: str) -> Iterator[Path]:
 
         def do_POST(self) -> None:
             asked = self.rfile.read(int(self.headers["Content-Length"]))
-            if stopped.is_set():
+            if stopped.is_set() and then != "lost":
                 return self.send_error(int(then))
             value: object = fields
+            if b"startProcess" in asked:
+                value = True
+                fields["statename"] = "RUNNING"
             if b"stopProcess" in asked:
                 value = True
+                fields["statename"] = "STOPPED"
                 stopped.set()
+                if then == "lost":
+                    return self.send_error(500)
                 if then == "gone":
                     place.unlink()
             self.send_response(200)
@@ -242,18 +265,38 @@ def test_a_program_that_is_tried_again_and_again_is_stopped_first(supervised: An
     assert "fault" in outcome.detail["why"]
 
 
+def start_deaf(host: Any, folder: Path, name: str) -> Plan:
+    """Start a program that no SIGTERM ends, wait until it is deaf to it, and return the plan of a restart then."""
+    host.run("service.start", host.plan("service.start", program=name))
+    deadline = time.monotonic() + 30
+    while "deaf" not in (folder / f"{name}.out").read_text():
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    return wait_for(host, name, "RUNNING")
+
+
+def test_a_program_that_ends_late_is_started_all_the_same(
+    supervised: Any, supervisord: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.actions._services.supervisor.LEAST_SECONDS", 0.5)
+    plan = start_deaf(supervised, supervisord[0].parent, "slow")
+
+    # it ends after six seconds, which is more than half of the time
+    outcome = supervised.run("service.restart", plan, timeout=11.8)
+
+    assert outcome.ok
+    assert [effect["verb"] for effect in outcome.effects] == ["stop", "start"]
+    assert outcome.detail["pid"] not in (0, plan.detail["pid"])
+    os.kill(outcome.detail["pid"], 9)
+
+
 def test_a_stop_that_hangs_has_an_unknown_outcome(
     supervised: Any, supervisord: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("remediator.actions._services.supervisor.LEAST_SECONDS", 1.0)
-    supervised.run("service.start", supervised.plan("service.start", program="stubborn"))
-    deadline = time.monotonic() + 30
-    while "deaf" not in (supervisord[0].parent / "stubborn.out").read_text():
-        assert time.monotonic() < deadline
-        os.sched_yield()
-    plan = wait_for(supervised, "stubborn", "RUNNING")
+    plan = start_deaf(supervised, supervisord[0].parent, "stubborn")
 
-    with pytest.raises(OutcomeUnknown, match="no answer in time"):
+    with pytest.raises(OutcomeUnknown, match="no answer in time; program 'stubborn' is STOPPING and was not started"):
         supervised.run("service.restart", plan, timeout=2.0)
     with pytest.raises(ActionFailed, match="program 'stubborn' is STOPPING"):
         supervised.plan("service.restart", program="stubborn")
@@ -285,6 +328,27 @@ def test_what_is_not_permitted_is_refused(supervised: Any) -> None:
     supervised.permit(supervisor=Supervisor(supervised.policy.supervisor.socket, programs=(Named("web", ("start",)),)))
     with pytest.raises(Refused, match="'restart' is not permitted for program 'web'; there are start"):
         supervised.plan("service.restart", program="web")
+
+
+def test_a_program_with_the_monitoring_below_it_is_never_touched(supervised: Any) -> None:
+    deadline = time.monotonic() + 30
+
+    # before the shell has started it there is nothing of the monitoring in it
+    with pytest.raises(Refused, match=r"program 'wrapped' is not touched: pid .* belongs to the monitoring itself"):
+        while time.monotonic() < deadline:
+            supervised.plan("service.restart", program="wrapped")
+            os.sched_yield()
+
+
+def test_a_program_whose_process_cannot_be_seen_is_refused(supervised: Any, tmp_path: Path) -> None:
+    wait_for(supervised, "web", "RUNNING")
+    (tmp_path / "proc/77").mkdir(parents=True)
+    (tmp_path / "proc/self").symlink_to("77")
+    dispatch = supervised.dispatch()
+    dispatch._procfs = tmp_path / "proc"
+
+    with pytest.raises(Refused, match="program 'web' is not touched: its process cannot be seen from here"):
+        dispatch.plan("web-1", "service.restart", {"program": "web"}, 20.0)
 
 
 def test_credentials_come_from_a_private_file(supervised: Any, supervisord: tuple[Path, int], tmp_path: Path) -> None:
@@ -322,3 +386,13 @@ def test_after_the_stop_a_start_that_fails_is_told_with_what_was_done(host: Any,
         # that it was stopped must not be forgotten: a known failure would say that nothing was done
         with pytest.raises(OutcomeUnknown, match=r"was begun|HTTP 500"):
             host.run("service.restart", plan)
+
+
+def test_what_was_stopped_is_started_although_the_answer_was_lost(host: Any) -> None:
+    with TemporaryDirectory(prefix="selfheal-sv-") as name, stopping_supervisord(Path(name) / "s", "lost") as place:
+        host.permit(supervisor=Supervisor(str(place), programs=(Named("web", VERBS),)))
+
+        outcome = host.run("service.restart", host.plan("service.restart", program="web"))
+
+    assert outcome.ok
+    assert [effect["verb"] for effect in outcome.effects] == ["stop", "start"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.check.one_step import check_step
+from tests.redteam.policies import program
 
 VERIFY = """verify: {healthy: 'up{instance="{{ $labels.instance }}"} >= 1', within: 5m}
 """
@@ -111,4 +112,67 @@ def test_a_check_that_is_no_program_and_a_secret_that_is_not_private_are_warned_
         "run chmod 600 FOLDER/far.key",
         "urls.http://127.0.0.1:2/.authorization_file: FOLDER/no cannot be read (No such file or directory); "
         "write the header into it, and chmod 600 it",
+    ]
+
+
+PROGRAMS = """commands:
+  web: {start: [FOLDER/start], stop: [FOLDER/stop, now], status: [FOLDER/status]}
+  tidy: {run: [FOLDER/run], check: [FOLDER/look]}
+ansible: {play: {playbook: FOLDER/site.yml, inventory: FOLDER/hosts}}
+units: {web.service: {verbs: [restart]}}
+work_trees: {FOLDER: {name: tree, checkpoints: 1}}
+journal: {floor: 100MiB, keep: 1d}
+programs:
+  {systemctl: FOLDER/systemctl, ansible_playbook: FOLDER/ansible, git: FOLDER/git, journalctl: FOLDER/journalctl}
+"""
+NAMED = {
+    "start": "commands.web.start",
+    "stop": "commands.web.stop",
+    "status": "commands.web.status",
+    "run": "commands.tidy.run",
+    "look": "commands.tidy.check",
+    "site.yml": "ansible.play.playbook",
+    "hosts": "ansible.play.inventory",
+    "systemctl": "programs.systemctl",
+    "ansible": "programs.ansible_playbook",
+    "git": "programs.git",
+    "journalctl": "programs.journalctl",
+}
+
+
+def programs(folder: Path) -> list[str]:
+    """Return what is said of a policy that names files of this folder."""
+    policy = PROGRAMS.replace("FOLDER", str(folder))
+    report = check_step(folder, "{action: command.run, with: {command: tidy}}", VERIFY, policy)
+    name = f"{folder}/policy.yml: "
+    found = [str(problem) for problem in report.problems if problem.file == f"{folder}/policy.yml"]
+    return [text.removeprefix(name).replace(str(folder), "FOLDER") for text in found]
+
+
+def test_what_could_be_anothers_is_warned_of_where_the_policy_names_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    for name in NAMED:
+        program(tmp_path / name, "")
+
+    assert programs(tmp_path) == []
+
+    for name in NAMED:
+        (tmp_path / name).chmod(0o777)
+
+    assert sorted(programs(tmp_path)) == sorted(
+        f"{at}: FOLDER/{name} can be written by others, so it is refused; run chmod go-w FOLDER/{name}"
+        for name, at in NAMED.items()
+    )
+
+
+def test_a_refusal_without_a_remedy_of_its_own_is_given_one(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    path = program(tmp_path / "open/tool", "")
+    (tmp_path / "open").chmod(0o777)
+
+    assert problems(
+        tmp_path, "{action: command.run, with: {command: tidy}}", f"commands: {{tidy: {{run: [{path}]}}}}\n"
+    ) == [
+        "commands.tidy.run: FOLDER/open/tool could be replaced: everybody may write in FOLDER/open, so it is refused; "
+        "name one in folders of root's or of the remediator's user that nobody else may write in"
     ]

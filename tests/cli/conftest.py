@@ -63,6 +63,10 @@ class StoreService(FakeService):
     def reader(self) -> AbstractContextManager[Reader]:  # type: ignore[override]
         return self.store.read()
 
+    def status(self) -> dict[str, Any]:
+        with self.store.read() as reader:
+            return super().status() | {"counts": reader.counts()} | self.state
+
 
 @dataclass
 class Home:

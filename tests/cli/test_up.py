@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from remediator.locale import catalog
 from selfheal.cli.place import DEFAULT_STATE
-from selfheal.cli.up import _how_to_ask
+from selfheal.cli.up import _how_to_ask, _result, build_parser
+from selfheal.stack.demo import Report
 from tests.cli.conftest import Told
 from tests.tools import tool
 
@@ -63,3 +65,45 @@ def test_a_wrong_variable_is_refused_by_name(say: Callable[..., Told], monkeypat
     assert (language.code, switch.code) == (2, 2)
     assert "from $SELFHEAL_LANG: 'de' is none of en, ko" in language.err
     assert "from $SELFHEAL_DEMO: 'maybe' is neither on" in switch.err
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "told"),
+    [
+        pytest.param(Report(1, (), ()), 0, "", id="healed"),
+        pytest.param(
+            Report(1, (), ("beside.dat",)), 1, "selfheal: 1 bystanders were touched: beside.dat\n", id="a bystander"
+        ),
+        pytest.param(
+            Report(0, (), (), "never_seen"),
+            1,
+            "selfheal: 0 of 1 faults were healed and verified: "
+            "Prometheus never saw the patient well, so nothing was injected\n",
+            id="never seen",
+        ),
+        pytest.param(
+            Report(0, (), (), "no_record"),
+            1,
+            "selfheal: 0 of 1 faults were healed and verified: the remediator did not answer when its record was asked "
+            "for, and without it nothing counts\n",
+            id="no record",
+        ),
+    ],
+)
+def test_a_demo_ends_with_its_report_whatever_it_showed_and_a_code_that_says_so(
+    capsys: pytest.CaptureFixture[str], report: Report, code: int, told: str
+) -> None:
+    texts = catalog("en")
+    options = build_parser(texts).parse_args(["--demo", "--until-healed", "1", "--json"])
+
+    assert _result(options, report, texts) == code
+
+    written = capsys.readouterr()
+    assert json.loads(written.out.splitlines()[-1]) == report.as_json()
+    assert written.err == told
+
+
+@pytest.mark.parametrize("reason", ["not_healed", "too_slow", "never_seen", "stopped", "relapsed", "no_record"])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_reason_to_fall_short_has_words(reason: str, language: str) -> None:
+    assert catalog(language).say(f"up.reason.{reason}")

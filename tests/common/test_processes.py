@@ -25,7 +25,7 @@ from selfheal.common.processes import (
     read_process,
     zombie_children,
 )
-from selfheal.common.procfs import PAGE_BYTES, ProcessFolder, parse_argv, parse_stat
+from selfheal.common.procfs import MOST_ARGUMENT_BYTES, PAGE_BYTES, ProcessFolder, parse_argv, parse_stat
 
 PROC = Path("/proc")
 
@@ -214,6 +214,30 @@ def test_a_long_command_line_is_read_whole() -> None:
         child.wait()
 
 
+def test_only_so_much_of_a_command_line_is_read_that_nobody_can_fill_memory_with_it() -> None:
+    child = subprocess.Popen(["sleep", "60", *["0" * 1000] * 200])
+    try:
+        wait_until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes().startswith(b"sleep"))
+        found = read_process(PROC, child.pid)
+
+        assert found is not None
+        assert len(" ".join(found.argv)) == MOST_ARGUMENT_BYTES
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.parametrize("expression", [".*java.*kafka.Kafka", "(a+)+$", "(?P<x>(a|aa)+)$"])
+def test_a_long_command_line_is_matched_in_no_time(tmp_path: Path, expression: str) -> None:
+    grouping = load(tmp_path, f"process_names: [{{name: g, cmdline: ['{expression}']}}]")
+    begun = time.process_time()
+
+    assert grouping.group_of(process(argv=("java" + "a" * 100, *["java", "aaaa"] * 12_000, "!"))) is None
+    # megabytes, as from a reader of another system
+    assert grouping.group_of(process(argv=("java!!!!" * 300_000,))) is None
+    assert time.process_time() - begun < 5
+
+
 def test_pids_are_the_numeric_names(tmp_path: Path) -> None:
     for name in ("10", "9", "self", "1a", "٣", "sys"):
         (tmp_path / name).mkdir()
@@ -376,7 +400,7 @@ other: 1
         "process_names[1].nme: unknown key; known are name, comm, exe, cmdline",
         "process_names[1]: selects nothing; add at least one of comm, exe, cmdline",
         "process_names[2].cmdline[1]: must be a text that is not empty; put it in quotes",
-        "process_names[2].cmdline[0]: is not a regular expression (missing ) for the group '('); mend or remove it",
+        "process_names[2].cmdline[0]: is not a regular expression (RE2 refuses it: missing ): (); mend or remove it",
         "process_names[2].name: {{.Matches.port}} names no capture; write (?P<port>...) in a cmdline of this entry",
         "process_names[3]: must be a mapping with name and at least one of comm, exe, cmdline",
         "process_names[4].name: a template is opened with {{ and never closed; close it with }}",

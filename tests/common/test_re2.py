@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfheal.common.re2 import ExpressionError, compile_re2
+from exporter.collectors import cgroup, diskstats, filesystem, netstat, systemd, vmstat
+from selfheal.common import re2
+from selfheal.common.re2 import ExpressionError, compile_own, compile_re2
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,9 @@ from selfheal.common.re2 import ExpressionError, compile_re2
         (r"(?:^*)(?P<x>a)", "a", "a"),
         (r"(?<x>ab)", "ab", "ab"),
         (r"(?P<x>x{0})y", "y", ""),
+        (r"(?P<x>\pL+)", "1\u00e9a", "\u00e9a"),
+        ("(?i)(?P<x>\u00c9)", "\u00e9", "\u00e9"),
+        (r"(?:(?P<x>a*)b)+", "aabb", ""),
     ],
 )
 def test_an_expression_finds_what_go_finds(source: str, text: str, expected: str | None) -> None:
@@ -73,50 +82,110 @@ def test_an_expression_finds_what_go_finds(source: str, text: str, expected: str
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        (r"a(?=b)", "Python reads (?= as lookahead, RE2 has none"),
-        (r"(?!b)", "Python reads (?! as lookahead, RE2 has none"),
-        (r"(?<=b)", "Python reads (?<= as lookbehind, RE2 has none"),
-        (r"(?<!b)", "Python reads (?<! as lookbehind, RE2 has none"),
-        (r"(?>b)", "Python reads (?> as a group that is never tried again, RE2 has none"),
-        (r"(?#b)", "Python reads (?# as a comment, RE2 has none"),
-        (r"(a)(?(1)b)", "Python reads (?( as a condition, RE2 has none"),
-        (r"(?P<a>b)(?P=a)", "Python reads (?P= as a backreference, RE2 has none"),
-        (r"(a)\1", "Python reads \\1 as a backreference, RE2 has none"),
-        (r"a\Z", "Python reads \\Z as the end of the text, RE2 has no \\Z; write \\z"),
-        (r"\pL", "RE2 reads \\p as a class of Unicode, Python has none"),
-        (r"[\PL]", "RE2 reads \\P as a class of Unicode, Python has none"),
-        (
-            r"a++",
-            "++: RE2 takes no repetition of a repetition, and Python may read it as one that is never tried again",
-        ),
-        (r"a**", "**: RE2 takes no repetition of a repetition"),
-        (r"a{2}{3}", "{2}{: RE2 takes no repetition of a repetition"),
-        (r"(a*)*b", "a capture that can be empty is repeated: Python keeps what it held last, RE2 what it held last"),
-        (r"((a|)b?)+", "a capture that can be empty is repeated"),
-        ("(?i)\u00e9", "(?i) with characters beyond ASCII: Python and RE2 know other pairs of cases"),
-        (r"\y", "RE2 has no escape \\y"),
-        (r"[\b]", "RE2 has no escape \\b"),
-        (r"a{1001}", "invalid repeat count: {1001}"),
-        (r"a{2,1}", "invalid repeat count: {2,1}"),
-        (r"[z-a]", "invalid range in a class"),
-        (r"[[:x:]]", "invalid class: [:x:]"),
-        (r"*a", "missing argument to repetition operator"),
-        (r"(?i)*", "missing argument to repetition operator"),
-        (r"(a", "missing ) for the group"),
-        (r"a)", "unexpected )"),
-        (r"[a", "missing ] for the class"),
-        ("a\\", "trailing backslash"),
-        (r"(?P<a>x)(?P<a>y)", "the capture 'a' stands there twice"),
-        (r"(?P<a-b>x)", "invalid name of a capture"),
-        (r"(?z)", "no group of RE2"),
-        ("(" * 300, "nests too deeply"),
+        (r"a(?=b)", "invalid perl operator: (?="),
+        (r"(?!b)", "invalid perl operator: (?!"),
+        (r"(?<=b)", "invalid perl operator: (?<"),
+        (r"(?>b)", "invalid perl operator: (?>"),
+        (r"(a)\1", r"invalid escape sequence: \1"),
+        (r"a\Z", r"invalid escape sequence: \Z"),
+        (r"a++", "bad repetition operator: ++"),
+        (r"[\b]", r"invalid escape sequence: \b"),
+        (r"a{1001}", "invalid repetition size: {1001}"),
+        (r"[z-a]", "invalid character class range: z-a"),
+        (r"*a", "no argument for repetition operator: *"),
+        (r"(a", "missing ): (a"),
+        (r"[a", "missing ]: [a"),
+        ("a\\", "trailing \\"),
+        (r"(?:(?:a{1000}){1000})", "invalid repetition size: {1000}"),
+        (r"(?:\pL{500}){2}", "too large"),
+        (r"\\\Cx", r"Go has no \C; write (?s:.) for any character"),
+        ("\ud800", "it is not UTF-8"),
     ],
 )
-def test_what_means_something_else_in_python_is_refused_naming_both(source: str, reason: str) -> None:
+def test_what_re2_does_not_take_is_refused_in_its_words(
+    source: str, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ExpressionError) as caught:
         compile_re2(source)
 
     assert reason in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("source", [r"(a+)+$", r".*a.*a.*b$", r"(?P<x>a|aa)+$", r"(?:a?){500}b", "[ab]*a[ab]{14}c"])
+def test_no_text_of_strangers_can_stop_the_program(source: str) -> None:
+    expression = compile_re2(source)
+    text = "aaaaaaab" * (1 << 13) + "!"
+    ended = threading.Event()
+    seconds: list[float] = []
+
+    def search() -> None:
+        begun = time.thread_time()
+        expression.search(text)
+        seconds.append(time.thread_time() - begun)
+        ended.set()
+
+    # of the same kind, though not the one that is asked
+    threading.Thread(target=search, daemon=True).start()
+
+    assert ended.wait(60)
+    assert seconds[0] < 10
+
+
+def test_plain_expressions_and_our_own_defaults_load_no_re2() -> None:
+    code = (
+        "import sys; from selfheal.common.re2 import compile_own, compile_re2\n"
+        "for source in ('', '^', '.+', '^a.*', '/opt/mail-worker --queue=a', '/usr/bin/java.*'): compile_re2(source)\n"
+        "compile_own('^(a|b)+$')\n"
+        "print('re2' in sys.modules)\n"
+        "compile_re2('a|b')\n"
+        "print('re2' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert told.stdout.split() == ["False", "True"]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.from_regex(re2._PLAIN, fullmatch=True),
+    st.text(alphabet=st.sampled_from("ab/:=-_ \n\r\u2028\u00e9"), max_size=30),
+)
+def test_python_reads_plain_expressions_as_re2_does(source: str, text: str) -> None:
+    # a group makes it one that is not plain
+    assert compile_re2(source).finds(text) == compile_re2(f"(?:{source})").finds(text)
+    assert compile_re2(source).matches_all(text) == compile_re2(f"(?:{source})").matches_all(text)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        vmstat.FIELDS, netstat.FIELDS, diskstats.EXCLUDED, cgroup.UNITS_EXCLUDED, systemd.UNITS_EXCLUDED,
+        systemd.UNITS_INCLUDED, filesystem.MOUNT_POINTS_EXCLUDED, filesystem.FS_TYPES_EXCLUDED, "^$",
+    ],
+)  # fmt: skip
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_python_reads_our_own_defaults_as_re2_does(source: str, data: st.DataObject) -> None:
+    own, theirs = compile_own(source), compile_re2(f"(?:{source})")
+    like = st.from_regex(source).map(lambda text: text.translate(dict.fromkeys(range(0xD800, 0xE000))))
+    text = data.draw(st.one_of(like, st.text(max_size=30), like.map(lambda text: f"{text}\n")))
+
+    assert own.finds(text) == theirs.finds(text)
+    assert own.matches_all(text) == theirs.matches_all(text)
+
+
+@pytest.mark.parametrize("text", [b"a\xff\xfeb", "a\udcff\udcfeb"])
+def test_each_byte_that_is_no_utf8_is_one_character_as_in_go(text: str | bytes) -> None:
+    assert compile_re2("^a(..)b$").search(text) == ("\ufffd\ufffd",)
+    assert compile_re2("a.*").finds(text)
+
+
+def test_names_are_remembered_and_texts_are_not() -> None:
+    expression = compile_re2("^[ab]$")
+
+    assert [expression.matches("a"), expression.matches("a"), expression.finds("b")] == [True, True, True]
+    assert expression.matches.cache_info()[:2] == (1, 1)
 
 
 def test_every_capture_is_known_by_its_number_and_its_name() -> None:
@@ -144,6 +213,7 @@ def test_any_text_is_either_compiled_or_refused(source: str) -> None:
     except ExpressionError:
         return
     expression.search("ab0\u00e9\n")
+    expression.captures(b"ab0\xe9\n")
 
 
 @given(st.text(max_size=20))

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from remediator.playbooks.loader import load_playbook
+from remediator.web.api.routes import PREFIX, ROUTES
+from remediator.web.health import PATHS
+from remediator.web.hooks import PATH
 from selfheal.cli import COMMANDS
 from tests.docs.pages import TOP, blocks, name_of, pages, read
 
@@ -122,14 +125,34 @@ def test_the_readmes_log_lines_are_what_the_remediator_writes_for_that_playbook(
     assert {words[0] for words in said} <= {*MESSAGES.values(), *OTHER.values()}
 
 
-def test_the_playbooks_of_the_quickstart_load(tmp_path: Path) -> None:
-    shown = [body for body in blocks(read("docs", "quickstart.md"), "yaml") if body.startswith("playbook:")]
+_PLAYBOOKS = [
+    pytest.param(body, id=f"{name_of(page)}-{number}")
+    for page in pages()
+    for number, body in enumerate(blocks(page.read_text("utf-8"), "yaml"))
+    if re.search(r"^playbook:", body, re.MULTILINE)
+    and "yaml-language-server" not in body  # the head of one, for editors
+]
 
-    assert shown
-    for number, body in enumerate(shown):
-        file = tmp_path / f"{number}.yml"
-        file.write_text(body, "utf-8")
-        assert load_playbook(file).name
+
+@pytest.mark.parametrize("body", _PLAYBOOKS)
+def test_every_playbook_shown_loads(body: str, tmp_path: Path) -> None:
+    file = tmp_path / "shown.yml"
+    file.write_text(body, "utf-8")
+
+    assert load_playbook(file).name
+
+
+_ROUTES = {PREFIX + re.sub(r"<[^>]*>", "X", route.path) for route in ROUTES} | {PREFIX, PATH, *PATHS}
+_ROUTES |= {"/-/reload"}  # Prometheus's own
+
+
+@pytest.mark.parametrize("page", _GUIDES, ids=name_of)
+def test_every_route_shown_exists(page: Path) -> None:
+    shown = re.findall(r"/api/v1(?:/[\w<>:{}.-]+)*|/hooks/[\w-]+|/-/\w+", _code(page.read_text("utf-8")))
+
+    unknown = [path for path in shown if re.sub(r"/(?:\d+|[A-Z]+|[<{][^/]*)(?=/|$)", "/X", path) not in _ROUTES]
+
+    assert unknown == []
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from remediator.guards import GUARDS
 from remediator.model import ENDS, LOCKED, MOVES, State
-from tests.docs.pages import TOP, between, blocks, read, table
+from tests.docs.pages import TOP, between, blocks, pages, read, table
 
 PAGE = read("docs", "design.md")
 ROOMS = re.findall(r"^\| `([a-z/]+)/` \|", PAGE, re.MULTILINE)
@@ -54,6 +54,15 @@ def test_the_guards_are_named_in_the_order_in_which_they_are_asked() -> None:
     said = " ".join(PAGE.split()).partition("In order: ")[2].partition(".")[0]
 
     assert [name.replace(" ", "_") for name in said.split(", ")] == [guard.name for guard in GUARDS]
+
+
+def test_a_number_of_guards_in_a_page_is_how_many_there_are() -> None:
+    words = ["twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+    text = "\n".join(page.read_text("utf-8") for page in pages() if page.name != "CHANGELOG.md")
+
+    said = re.findall(rf"\b({'|'.join(words)}|\d+) guards\b", text)
+
+    assert set(said) == {words[len(GUARDS) - 12]}
 
 
 def test_every_file_of_the_flow_picture_exists() -> None:

@@ -354,7 +354,7 @@ def test_a_log_closed_while_it_is_read_is_let_go_when_that_ends(tmp_path: Path) 
     log.refresh()
 
     assert log.lines == 1
-    assert log.tail._descriptor is None
+    assert log.tail._files() == []
 
 
 def test_reading_stops_at_half_the_interval_and_goes_on_the_next_time(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.exporter.trees import values, wait_until
 # what a default start must not load: each costs memory and start time, and none is needed
 UNWANTED = {
     "bcrypt", "cheroot", "email", "flask", "hashlib", "http", "jeepney", "prometheus_client", "psutil", "pydantic",
-    "pygit2", "remediator", "requests", "ssl", "subprocess", "urllib3",
+    "pygit2", "re2", "remediator", "requests", "ssl", "subprocess", "urllib3",
 }  # fmt: skip
 
 

@@ -72,9 +72,9 @@ def test_the_example_is_read_as_it_is_meant() -> None:
     assert found["gateway"] == Probe("gateway", Icmp("192.0.2.1"), 15, 5)
     shop, mail, resolver = (found[name].ask for name in ("shop", "mail", "resolver"))
     assert isinstance(shop, Http)
-    assert (shop.valid_status_codes, [p.pattern for p in shop.fail_if_body_not_matches]) == (
+    assert (shop.valid_status_codes, [p.source for p in shop.fail_if_body_not_matches]) == (
         (200,),
-        [b'"status": *"ok"'],
+        ['"status": *"ok"'],
     )
     assert isinstance(mail, Tcp)
     assert mail.conversation[-1].starttls

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import re
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from exporter.probe import dial
 from exporter.probe.model import HeaderRule, Http, Probe, Reason
 from exporter.probe.run import Prober, Verdict
 from selfheal.common.clock import SystemClock
+from selfheal.common.re2 import Expression, compile_re2
 from tests.exporter.probing import Service, answering, http_answer, read_head, serving
 
 
@@ -28,8 +29,8 @@ def ask_for(answer: bytes, wanted: Http | None = None) -> Verdict:
         return ask(replace(wanted or Http(""), url=f"{service.url}/"))
 
 
-def body_pattern(text: str) -> tuple[re.Pattern[bytes], ...]:
-    return (re.compile(text.encode()),)
+def body_pattern(text: str) -> tuple[Expression, ...]:
+    return (compile_re2(text),)
 
 
 def test_a_good_answer_is_told_with_all_its_facts_and_phases() -> None:
@@ -84,14 +85,15 @@ def test_the_status_decides(status: str, valid: tuple[int, ...], reason: str) ->
         (Http("", fail_if_body_matches=body_pattern("fatal")), ""),
         (Http("", fail_if_body_not_matches=body_pattern("an err.r$")), ""),
         (Http("", fail_if_body_not_matches=body_pattern("fine")), "the body does not match fine"),
-        (Http("", fail_if_header_matches=(HeaderRule("x-mode", re.compile("^debug$")),)),
+        (Http("", fail_if_header_matches=(HeaderRule("x-mode", compile_re2("^debug$")),)),
          "the header x-mode matches ^debug$"),
-        (Http("", fail_if_header_not_matches=(HeaderRule("X-Mode", re.compile("production")),)),
+        (Http("", fail_if_header_not_matches=(HeaderRule("X-Mode", compile_re2("production")),)),
          "the header X-Mode does not match production"),
-        (Http("", fail_if_header_not_matches=(HeaderRule("X-Mode", re.compile("debug")),)), ""),
-        (Http("", fail_if_header_not_matches=(HeaderRule("X-None", re.compile("x")),)), "the header X-None is missing"),
-        (Http("", fail_if_header_matches=(HeaderRule("X-None", re.compile("x")),)), "the header X-None is missing"),
-        (Http("", fail_if_header_matches=(HeaderRule("X-None", re.compile("x"), allow_missing=True),)), ""),
+        (Http("", fail_if_header_not_matches=(HeaderRule("X-Mode", compile_re2("debug")),)), ""),
+        (Http("", fail_if_header_not_matches=(HeaderRule("X-None", compile_re2("x")),)),
+         "the header X-None is missing"),
+        (Http("", fail_if_header_matches=(HeaderRule("X-None", compile_re2("x")),)), "the header X-None is missing"),
+        (Http("", fail_if_header_matches=(HeaderRule("X-None", compile_re2("x"), allow_missing=True),)), ""),
     ],
     ids=[
         "body-matches", "body-matches-not", "body-needed-there", "body-needed-missing", "header-matches",
@@ -103,6 +105,19 @@ def test_patterns_decide_and_say_so(wanted: Http, text: str) -> None:
 
     assert (verdict.text, verdict.reason) == (text, Reason.REGEX if text else None)
     assert verdict.found.facts["failed_due_to_regex"] == int(bool(text))
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", ".*a.*a.*b", r"(?:\pL|a)+!$"])
+def test_no_body_can_keep_the_program_from_going_on(pattern: str) -> None:
+    wanted = Http("", fail_if_body_matches=body_pattern(pattern))
+    begun = time.process_time()
+
+    assert ask_for(http_answer(b"a" * 1_000_000 + b"\xff?"), wanted).text == ""
+    assert time.process_time() - begun < 5
+
+
+def test_a_body_that_is_no_utf_8_is_searched_as_in_go() -> None:
+    assert ask_for(http_answer(b"caf\xe9 closed"), Http("", fail_if_body_matches=body_pattern("caf. closed$"))).text
 
 
 @pytest.mark.parametrize(

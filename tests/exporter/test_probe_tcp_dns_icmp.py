@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import sys
 import threading
@@ -19,6 +18,7 @@ from exporter.probe import over_icmp
 from exporter.probe.model import Ask, Dns, Exchange, Icmp, Probe, Reason, Rules, Tcp
 from exporter.probe.run import Prober, Verdict
 from selfheal.common.clock import SystemClock
+from selfheal.common.re2 import compile_re2
 from tests.exporter.probing import Service, serving
 
 
@@ -48,7 +48,7 @@ def test_a_connection_is_enough_for_tcp() -> None:
 )
 def test_an_expected_line_decides(said: bytes, expect: str, reason: Reason | None, text: str) -> None:
     with serving(lambda _, sock: sock.sendall(said)) as service:
-        verdict = ask(Tcp("127.0.0.1", service.port, conversation=(Exchange(re.compile(expect.encode())),)))
+        verdict = ask(Tcp("127.0.0.1", service.port, conversation=(Exchange(compile_re2(expect)),)))
 
     assert (verdict.reason, verdict.text) == (reason, text)
     assert verdict.found.facts["failed_due_to_regex"] == int(reason is Reason.REGEX)
@@ -60,7 +60,7 @@ def test_a_conversation_goes_both_ways() -> None:
         service.asked.append(sock.recv(100))
         sock.sendall(b"+PONG\n")
 
-    steps = (Exchange(re.compile(rb"\+OK"), "PING"), Exchange(re.compile(rb"^\+PONG$")))
+    steps = (Exchange(compile_re2(r"\+OK"), "PING"), Exchange(compile_re2(r"^\+PONG$")))
     with serving(converse) as service:
         verdict = ask(Tcp("127.0.0.1", service.port, conversation=steps))
 
@@ -70,7 +70,7 @@ def test_a_conversation_goes_both_ways() -> None:
 
 def test_silence_where_a_line_is_expected_is_given_up() -> None:
     with serving(lambda service, _: service.ended.wait(20)) as service:  # type: ignore[arg-type,return-value]
-        verdict = ask(Tcp("127.0.0.1", service.port, conversation=(Exchange(re.compile(b"x")),)), timeout=0.1)
+        verdict = ask(Tcp("127.0.0.1", service.port, conversation=(Exchange(compile_re2("x")),)), timeout=0.1)
 
     assert (verdict.reason, verdict.text) == (Reason.TIMEOUT, "the expected line did not come in time")
 
@@ -162,9 +162,9 @@ def test_a_dns_answer_is_told_with_its_sections_and_serial(transport: str) -> No
 @pytest.mark.parametrize(
     ("rules", "text"),
     [
-        (Rules(fail_if_matches=(re.compile(r"192\.0\.2\.2$"),)), r"a record of the answer matches 192\.0\.2\.2$"),
-        (Rules(fail_if_none_matches=(re.compile(r"192\.0\.2\.9"),)), r"no record of the answer matches 192\.0\.2\.9"),
-        (Rules((re.compile("AAAA"),), (re.compile(r"A 192\.0\.2\.1$"),)), ""),
+        (Rules(fail_if_matches=(compile_re2(r"192\.0\.2\.2$"),)), r"a record of the answer matches 192\.0\.2\.2$"),
+        (Rules(fail_if_none_matches=(compile_re2(r"192\.0\.2\.9"),)), r"no record of the answer matches 192\.0\.2\.9"),
+        (Rules((compile_re2("AAAA"),), (compile_re2(r"A 192\.0\.2\.1$"),)), ""),
     ],
     ids=["forbidden", "required", "fine"],
 )

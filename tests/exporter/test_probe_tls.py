@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 import socket
 import ssl
 from pathlib import Path
@@ -18,6 +17,7 @@ from exporter.probe.dial import make_context
 from exporter.probe.model import Exchange, Http, Probe, Reason, Tcp, Tls
 from exporter.probe.run import Prober, Verdict
 from selfheal.common.clock import SystemClock
+from selfheal.common.re2 import compile_re2
 from tests.exporter.probing import Authority, Service, answering, http_answer, serving
 
 PAST = datetime.datetime(2021, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
@@ -159,10 +159,10 @@ def test_starttls_switches_in_the_middle_and_forgets_what_came_before(authority:
         encrypted.close()
 
     steps = (
-        Exchange(re.compile(b"^220 ")),
+        Exchange(compile_re2("^220 ")),
         Exchange(send="STARTTLS"),
-        Exchange(re.compile(b"^220 go"), starttls=True),
-        Exchange(re.compile(b"^250 injected")),
+        Exchange(compile_re2("^220 go"), starttls=True),
+        Exchange(compile_re2("^250 injected")),
     )
     with serving(mail) as service:
         verdict = ask(Tcp("127.0.0.1", service.port, conversation=steps, tls=Tls(ca_file=authority.file)))

@@ -226,6 +226,25 @@ def test_io_that_may_not_be_read_is_counted_and_no_failure(tmp_path: Path, monke
     assert found[f'{PREFIX}num_procs{{groupname="web"}}'] == "3"
 
 
+def test_open_files_that_may_not_be_counted_make_no_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    really_list = os.listdir
+
+    def refuse(path: bytes) -> list[bytes]:
+        # root, who may run this test, is refused nothing
+        if bytes(path).endswith(b"/fd") and b"/900/" not in bytes(path):
+            raise PermissionError(13, "Permission denied", path)
+        return really_list(path)
+
+    whole = values(create("process", f"--config.path={GROUPS}")())
+    monkeypatch.setattr(os, "listdir", refuse)
+    found = values(create("process", f"--config.path={GROUPS}")())
+
+    ratios = {series: float(value) for series, value in found.items() if "worst_fd_ratio" in series}
+    mail = f'{PREFIX}worst_fd_ratio{{groupname="queue-mail"}}'
+    assert ratios[mail] == float(whole[mail]) > 0
+    assert {value for series, value in ratios.items() if series != mail} == {0}
+
+
 def test_a_kernel_without_io_accounting_keeps_its_groups(tmp_path: Path) -> None:
     procfs = copied_procfs(tmp_path)
     for path in procfs.glob("*/io"):

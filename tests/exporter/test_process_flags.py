@@ -87,7 +87,7 @@ def test_a_mapping_adds_what_is_captured_of_the_command_line() -> None:
         ),
         (("--namemapping=a,b,c",), "--namemapping: names and expressions must stand in turn"),
         (("--namemapping=a,",), "--namemapping: 'a' has no other"),
-        (("--namemapping=a,(?=x)",), "--namemapping: a: is not a regular expression (Python reads (?= as lookahead"),
+        (("--namemapping=a,(?=x)",), "is not a regular expression (RE2 refuses it: invalid perl operator: (?="),
     ],
 )
 def test_what_contradicts_itself_is_refused(flags: tuple[str, ...], reason: str) -> None:

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.procfs.members import parse_stat
+from exporter.procfs.members import parse_stat, read_arguments, slurp
 from exporter.procfs.processes import ProcessTable
 from exporter.procfs.reader import _EVERY
 from exporter.procfs.record import Record, Wanted
 from exporter.procfs.residents import Residents
+from selfheal.common.procfs import MOST_ARGUMENT_BYTES
 from tests.exporter.trees import PROCFS, copied_procfs, wait_until
 
 REAL = Path("/proc")
@@ -274,6 +275,37 @@ def test_an_exec_is_seen_by_the_place_of_the_stack_although_the_name_is_the_same
     assert record.stat.comm == comm
 
 
+def test_an_exec_is_seen_although_the_kernel_puts_every_stack_in_the_same_place(
+    tmp_path: Path, children: list[Child]
+) -> None:
+    first = "import os, sys; print(flush=True); sys.stdin.readline(); python, *flags, first, second = sys.orig_argv; "
+    first += "os.execv(python, [python, *flags, second, first])"
+    second = "import sys; sys.stdin.read()"
+    # without randomness two programs with equally long arguments have their stacks in one place
+    begin = "import ctypes, os, sys; ctypes.CDLL(None).personality(0x0040000); os.execv(sys.argv[1], sys.argv[1:])"
+    flags = (sys.executable, "-I", "-S", "-c")
+    child = Child(sys.executable, "-c", begin, *flags, first, second)
+    children.append(child)
+    assert child.process.stdout is not None and child.process.stdout.readline()
+    for name in ("loadavg", "swaps", str(child.pid), str(os.getpid())):
+        (tmp_path / name).symlink_to(REAL / name)
+    (tmp_path / "self").symlink_to(str(os.getpid()))
+    (tmp_path / "sys/kernel").mkdir(parents=True)
+    (tmp_path / "sys/kernel/randomize_va_space").write_text("0\n")
+    table = looked(ProcessTable(tmp_path))
+    for _ in range(4):
+        table.look()
+    record = settled(table, child.pid)
+    # past those readings that look at the arguments in any case
+    record.readings = 2 * _EVERY - record.pid % _EVERY + 1
+    assert child.process.stdin is not None
+    child.process.stdin.write(b"\n")
+    child.process.stdin.flush()
+
+    wait_until(lambda: table.look() and record.arguments.split(b"\0")[4:5] == [second.encode()])
+    assert record.readings < 3 * _EVERY - record.pid % _EVERY
+
+
 WRITES = """
 import sys, threading
 def write():
@@ -319,6 +351,14 @@ def test_what_is_written_is_seen_also_when_a_thread_that_came_and_went_wrote_it(
         assert any(tell("nothing").stat.threads == 1 for _ in range(100))
     finally:
         child.end()
+
+
+def test_only_so_much_of_a_command_line_is_kept_that_nobody_can_fill_memory_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "cmdline"
+    path.write_bytes(b"sleep\0" + b"0" * 3_000_000)
+
+    assert len(read_arguments(f"{tmp_path}/".encode())) == MOST_ARGUMENT_BYTES
+    assert len(slurp(bytes(path))) == path.stat().st_size
 
 
 def test_limits_are_not_forgotten_when_a_process_becomes_a_member(children: list[Child]) -> None:

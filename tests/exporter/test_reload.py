@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import signal
 import threading
@@ -19,6 +20,7 @@ from exporter.notify import Notifier
 from exporter.registry import Collect, Registry
 from exporter.reload import Reloader
 from exporter.settings import Settings
+from exporter.watch import watch_of
 from selfheal.common.clock import ManualClock
 from tests.exporter.programs import get, running
 from tests.exporter.trees import PROCFS, values, wait_until
@@ -30,20 +32,21 @@ TIMESTAMP = "selfheal_exporter_config_last_reload_success_timestamp_seconds"
 class Running:
     """A registry of the process collector and one without files, and what reloads them."""
 
-    def __init__(self, folder: Path, *more: str) -> None:
-        self.groups = folder / "groups.yml"
+    def __init__(self, folder: Path, *more: str, procfs: Path = PROCFS, comm: str = "web") -> None:
+        self.groups, self.comm = folder / "groups.yml", comm
         self.name_groups("web")
         self.clock = ManualClock(now=1000.0)
         names = ("process", "loadavg", *more)
         only = ["--collector.disable-defaults", *(f"--collector.{name}" for name in names)]
-        config = read_config([*only, f"--config.path={self.groups}", f"--path.procfs={PROCFS}"])
+        config = read_config([*only, f"--config.path={self.groups}", f"--path.procfs={procfs}"])
         settings = Settings(config.paths, self.clock, config.flags)
+        self.watch = watch_of(settings)
         self.registry = Registry(build_collectors(config.collectors, settings), self.clock)
         self.reloader = Reloader(config, self.registry, settings, Notifier({}, self.clock))
 
     def name_groups(self, name: str) -> None:
         """Write the file of groups."""
-        self.groups.write_text(f"process_names: [{{name: {name}, comm: [web]}}]")
+        self.groups.write_text(f"process_names: [{{name: {name}, comm: [{self.comm}]}}]")
 
     def own(self) -> tuple[int, float]:
         """Return how the last reload went, and when the last good one was."""
@@ -156,11 +159,44 @@ def test_one_bad_file_keeps_back_all_and_closes_what_was_built_for_nothing(
     live.name_groups("pages")
     assert not live.reloader.reload(broken)
     assert 'selfheal_reading{text="before"}' in values(live.registry.page())
+    assert live.group_names() == {"web"}
 
     assert live.reloader.reload()
     assert 'selfheal_reading{text="after"}' in values(live.registry.page())
     assert live.group_names() == {"pages"}
     assert reading.closed == ["after", "after", "before"]
+
+
+def test_a_refused_reload_leaves_the_counters_of_groups_and_what_is_held_open(tmp_path: Path) -> None:
+    def used() -> float:
+        return float(
+            values(live.registry.page())['namedprocess_namegroup_cpu_seconds_total{groupname="a",mode="user"}']
+        )
+
+    live = Running(tmp_path, procfs=Path("/proc"), comm=json.dumps(Path("/proc/self/comm").read_text().strip()))
+    live.name_groups("a")
+    assert live.reloader.reload()
+    used()
+    before = live.watch.table, live.watch.groups, live.watch.table._residents
+    wait_until(lambda: used() > 0)
+
+    live.name_groups("b")
+    assert not live.reloader.reload(broken)
+
+    assert live.group_names() == {"a"}
+    assert used() > 0
+    assert (live.watch.table, live.watch.groups, live.watch.table._residents) == before
+
+
+def test_groups_are_exchanged_although_their_processes_were_just_looked_at_for_others(tmp_path: Path) -> None:
+    live = Running(tmp_path, "processes")
+    live.registry.page()
+    live.name_groups("pages")
+    assert live.reloader.reload()
+    live.registry.page(["processes"])
+
+    assert live.group_names() == {"pages"}
+    assert live.registry.failures()["process"] == 0
 
 
 def broken() -> None:

@@ -65,8 +65,8 @@ def test_one_fault_is_healed_and_one_handed_over_and_nobody_else_is_touched(tmp_
         "kinds": 2, "faults": 2, "healed": 1, "handed_over": 1, "bystanders": 0, "false_actions": 0,
         "median_slope_seconds": None, "monit": None,
     }  # fmt: skip
-    # two decoys of the worker, and how the configuration differs is computed and told
-    assert "2 decoys" in output
+    # two of the worker; of each host a link and two files; and how the configuration differs is computed and told
+    assert "8 decoys" in output
     assert "remediator.yml: highest_mode is auto, shipped observe" in output
     assert not list(tmp_path.iterdir())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.rig import until
-from remediator import pause
+from remediator import monitoring_control, pause
 from remediator.errors import ActionFailed
 from remediator.guards import GUARDS
 from remediator.model import Pause, Plan, Reason, State
@@ -66,6 +66,15 @@ def test_a_pause_that_is_written_after_the_facts_were_gathered_keeps_the_effect_
     busy[0].join()
 
     assert bench.states() == [("held", "paused")]
+    assert act.ran == []
+
+
+def test_monitoring_that_is_stopped_while_the_world_is_asked_lets_nothing_begin(bench: Bench, act: Act) -> None:
+    app = bench.start(playbook(ONE))
+    act.while_planning = lambda: monitoring_control.stop(app.parts, "kim", "a test", None)
+    bench.deliver(alert())
+
+    assert bench.states() == [("skipped", "monitoring_stopped")]
     assert act.ran == []
 
 

@@ -82,6 +82,46 @@ def test_what_is_delivered_again_while_its_end_is_asked_about_stays_open(bench: 
     assert bench.alerts()[0]["closed_at"] is None
 
 
+def test_a_period_that_begins_while_the_end_of_the_last_is_asked_about_stays_open(
+    bench: Bench, sources: Sources
+) -> None:
+    paused(bench)
+    bench.start(playbook(ONE))
+    sources.listed = sources.firing = []
+
+    def deliver(question: str) -> None:
+        if question.startswith("ALERTS"):
+            sources.on_ask = lambda _question: None
+            bench.deliver(alert(status="resolved"), rest=False)
+            bench.deliver(alert(starts_at=bench.clock.now() - 1), rest=False)
+
+    bench.clock.advance(20)
+    sources.on_ask = deliver
+    bench.advance(11)
+
+    assert [entry["closed_at"] is None for entry in bench.alerts()] == [True, False]
+
+
+def test_what_ends_after_alertmanager_was_asked_is_not_taken_in_from_its_answer(bench: Bench, sources: Sources) -> None:
+    paused(bench)
+    bench.start(playbook(ONE))
+
+    def resolve(question: str) -> None:
+        if question == "/api/v2/alerts":
+            sources.on_ask = lambda _question: None
+            bench.clock.advance(1)
+            bench.deliver(alert(status="resolved"), rest=False)
+
+    sources.on_ask = resolve
+    bench.advance(31)
+    told = len(bench.alerts())
+    # what still stands in a later answer is news again
+    bench.advance(31)
+
+    assert told == 1
+    assert [entry["closed_at"] is None for entry in bench.alerts()] == [True, False]
+
+
 @pytest.mark.parametrize("told_by", ["a delivery", "Alertmanager's list"])
 def test_a_new_period_whose_resolve_was_swallowed_is_another_alert(
     bench: Bench, sources: Sources, act: Act, clock: ManualClock, told_by: str

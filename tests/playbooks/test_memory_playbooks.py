@@ -31,7 +31,7 @@ def actions(level: str) -> list[str]:
         ("conservative", ["disk.clean"]),
         ("balanced", ["command.run", "disk.clean", "memory.reclaim"]),
         ("aggressive", ["command.run", "disk.clean", "memory.reclaim", "process.terminate"]),
-        ("emergency", ["notify.log", "command.run", "disk.clean", "process.terminate"]),
+        ("emergency", ["notify.log", "command.run", "disk.clean", "memory.reclaim", "process.terminate"]),
     ],
 )
 def test_a_level_may_do_exactly_this(level: str, expected: list[str]) -> None:

@@ -1,14 +1,21 @@
-"""What the tests of the stack share: waiting on conditions, free ports, small questions over HTTP."""
+"""What the tests of the stack share: waiting on conditions, free ports, questions over HTTP, what was rendered."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import psutil
+import yaml
+
+from selfheal.stack.config import Settings, wanted_ports
+from selfheal.stack.layout import Layout
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -39,3 +46,22 @@ def ended(pid: int) -> bool:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
+
+
+def settings_in(state: Path, demo: bool = True, scrape: float = 1.0) -> Settings:
+    """Return the settings of a stack in `state`, whose folders are made."""
+    layout = Layout(state)
+    layout.make()
+    layout.patient.mkdir(exist_ok=True)
+    return Settings(layout, wanted_ports(demo), scrape, demo, "0123abcd" if demo else "")
+
+
+def read(settings: Settings, name: str) -> Any:
+    """Return what a rendered file says."""
+    return yaml.safe_load((settings.layout.config / name).read_text())
+
+
+def run(program: Path, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    argv = [str(program), *map(str, arguments)]
+    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)

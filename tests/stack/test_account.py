@@ -18,6 +18,8 @@ from selfheal.stack.patient import FAULTS
 EVENTS: list[events.Event] = [
     events.Unpacking("/t/.tools/debian"),
     events.PortMoved("prometheus", 9090, 40123),
+    events.SettingPutBack("prometheus.url", "http://b", "http://a"),
+    events.SettingPutBack("protected", "/t/logs", ""),
     events.ProgramReady("prometheus", "http://127.0.0.1:40123"),
     events.ProgramReady("patient", ""),
     events.ProgramDied("remediator", -9, 0.5, Path("/t/logs/remediator.log")),
@@ -136,3 +138,18 @@ def test_when_the_last_program_is_ready_it_is_said_once_per_program() -> None:
     lines = [line[10:] for line in out.getvalue().splitlines()]
 
     assert lines == ["prometheus is ready: http://prometheus", "exporter is ready: http://exporter"]
+
+
+@pytest.mark.parametrize(
+    ("language", "was", "expected"),
+    [
+        ("en", "http://a", "prometheus.url is http://b again, because `selfheal up` decides it; http://a stood there"),
+        ("en", "", "http://b is back under prometheus.url, because `selfheal up` needs it there"),
+        ("ko", "http://a", "prometheus.url 값은 `selfheal up`이 정하므로 http://a에서 http://b(으)로 되돌렸습니다"),
+        ("ko", "", "`selfheal up`에 필요한 http://b 값을 prometheus.url에 다시 넣었습니다"),
+    ],
+)
+def test_what_was_put_back_is_told(language: str, was: str, expected: str) -> None:
+    text = written(events.SettingPutBack("prometheus.url", "http://b", was), language)
+
+    assert text.partition("  ")[2] == f"remediator.yml: {expected}\n"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,21 +12,14 @@ import yaml
 from selfheal.common.durations import parse_duration
 from selfheal.common.secrets import read_tokens
 from selfheal.stack import config
-from selfheal.stack.config import Settings, render, wanted_ports
-from selfheal.stack.layout import Layout
+from selfheal.stack.config import Settings, render
 from selfheal.stack.patient import FAULTS
 from selfheal.stack.patient.playbooks import HEALTHY_FOR, render_playbooks
 from selfheal.stack.patient.rules import Timing, render_rules
+from tests.stack.support import read, run, settings_in
 from tests.tools import binary, tool
 
 INTERVALS = [1.0, 2.0, 4.999, 5.0, 15.0, 60.0]
-
-
-def settings_in(state: Path, demo: bool = True, scrape: float = 1.0) -> Settings:
-    layout = Layout(state)
-    layout.make()
-    layout.patient.mkdir(exist_ok=True)
-    return Settings(layout, wanted_ports(demo), scrape, demo, "0123abcd" if demo else "")
 
 
 @pytest.mark.parametrize("demo", [True, False], ids=["demo", "host"])
@@ -39,8 +30,8 @@ def test_promtool_and_amtool_accept_what_is_rendered(demo: bool, scrape: float, 
     render(settings)
 
     folder = settings.layout.config
-    promtool = _run(binary("promtool"), "check", "config", folder / "prometheus.yml")
-    amtool = _run(tool("amtool").path, "check-config", folder / "alertmanager.yml", cwd=tool("amtool").folder)
+    promtool = run(binary("promtool"), "check", "config", folder / "prometheus.yml")
+    amtool = run(tool("amtool").path, "check-config", folder / "alertmanager.yml", cwd=tool("amtool").folder)
     assert promtool.returncode == 0, promtool.stderr
     assert amtool.returncode == 0, amtool.stderr
     rules = sorted(file.name for file in (folder / "rules").glob("*")) if demo else []
@@ -52,7 +43,7 @@ def test_promtool_accepts_the_patients_rules_at_every_interval(scrape: float, tm
     file = tmp_path / "patient.yml"
     file.write_text(yaml.safe_dump(render_rules(Timing(scrape), '/a "b" \\ c')))
 
-    done = _run(binary("promtool"), "check", "rules", file)
+    done = run(binary("promtool"), "check", "rules", file)
 
     assert done.returncode == 0, done.stderr
     assert f"SUCCESS: {len(FAULTS)} rules found" in done.stdout
@@ -106,8 +97,8 @@ def test_the_demo_acts_on_the_patient_and_the_host_is_only_observed(tmp_path: Pa
     render(demo)
     render(host)
 
-    acting, watching = _read(demo, "remediator.yml"), _read(host, "remediator.yml")
-    permitted, nothing = _read(demo, "policy.yml"), _read(host, "policy.yml")
+    acting, watching = read(demo, "remediator.yml"), read(host, "remediator.yml")
+    permitted, nothing = read(demo, "policy.yml"), read(host, "policy.yml")
 
     assert (acting["highest_mode"], watching["highest_mode"]) == ("auto", "observe")
     assert (acting["limits"], acting["reconcile"]) == ({"cooldown": "0s", "rate": ["1000/1h"]}, "5s")
@@ -129,12 +120,12 @@ def test_every_scraped_address_is_this_hosts(tmp_path: Path) -> None:
 
     scraped = [
         target
-        for job in _read(settings, "prometheus.yml")["scrape_configs"]
+        for job in read(settings, "prometheus.yml")["scrape_configs"]
         for static in job["static_configs"]
         for target in static["targets"]
     ]
 
-    hosts = _read(settings, "remediator.yml")["hosts"]
+    hosts = read(settings, "remediator.yml")["hosts"]
     assert len(hosts) == 1
     assert sorted(next(iter(hosts.values()))["instances"]) == sorted(scraped)
 
@@ -142,7 +133,7 @@ def test_every_scraped_address_is_this_hosts(tmp_path: Path) -> None:
 def test_our_route_is_first_goes_on_and_has_its_own_timing(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     render(settings)
-    rendered = _read(settings, "alertmanager.yml")
+    rendered = read(settings, "alertmanager.yml")
 
     route = rendered["route"]["routes"][0]
     hook = rendered["receivers"][0]["webhook_configs"][0]
@@ -184,7 +175,7 @@ def test_what_a_person_edited_stays_and_addresses_follow_the_ports(tmp_path: Pat
 
     render(Settings(before.layout, before.ports | {"prometheus": 19090}, 15.0, False))
 
-    after = _read(before, "remediator.yml")
+    after = read(before, "remediator.yml")
     assert (after["highest_mode"], after["retention"]) == ("auto", "7d")
     assert after["prometheus"]["url"] == "http://127.0.0.1:19090"
     assert policy.read_text() == "process_groups: [mine]\n"
@@ -284,12 +275,3 @@ def test_rendered_documents_are_plain_data(tmp_path: Path) -> None:
     for file in settings.layout.config.rglob("*.yml"):
         assert json.dumps(yaml.safe_load(file.read_text()))
         assert "&id" not in file.read_text()
-
-
-def _read(settings: Settings, name: str) -> Any:
-    return yaml.safe_load((settings.layout.config / name).read_text())
-
-
-def _run(program: Path, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    argv = [str(program), *map(str, arguments)]
-    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)

@@ -241,6 +241,34 @@ def test_nothing_is_injected_into_a_patient_that_prometheus_does_not_see(directo
     assert director.records == []
 
 
+def test_a_patient_that_is_never_seen_is_the_reason_told(director: Director, world: World) -> None:
+    world.samples = []
+    director.until_healed = 1
+    turn(director, 0)
+
+    ended = turn(director, RUN_WITHIN + 1)
+    report = director.report()
+
+    assert ended == [PatientWell(0, 5)]
+    assert (report.as_json(), report.reason) == ({"healed": 0, "faults": [], "bystanders_touched": 0}, "never_seen")
+
+
+def test_without_the_remediators_record_nothing_is_healed_and_that_is_the_reason(
+    director: Director, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    director.until_healed = 1
+    turn(director, 0)
+    world.remediate(0, NOW + 2, **PROVEN)
+    stopped_early = director.finished
+    turn(director, 9)
+    monkeypatch.setattr(director.follower, "url", f"http://127.0.0.1:{free_port()}")
+
+    report = director.report()
+
+    assert (stopped_early, director.finished) == (False, True)
+    assert (report.healed, report.reason, len(report.faults), report.bystanders) == (0, "no_record", 1, ())
+
+
 def test_a_relapse_found_at_the_end_is_not_counted(director: Director, world: World) -> None:
     director.until_healed = 1
     turn(director, 0)

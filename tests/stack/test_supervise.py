@@ -76,6 +76,23 @@ def test_a_child_that_dies_is_said_and_started_again(start: Any, tmp_path: Path)
     assert psutil.Process(first["two"]).is_running()
 
 
+def test_what_was_meant_for_another_daemon_reaches_no_program_and_what_collectors_read_does(
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFHEAL_WEB_CONFIG_FILE", "tls.yml")
+    monkeypatch.setenv("SELFHEAL_CONFIG_CHECK", "1")
+    monkeypatch.setenv("SELFHEAL_COLLECTOR_TEXTFILE_DIRECTORY", "/texts")
+    tell = "import os; print(sorted(name for name in os.environ if name.startswith('SELFHEAL_')), flush=True)\n"
+
+    supervised = start(one=tell + PATIENTLY)
+    wait_until(lambda: len(supervised.said("ProgramReady")) == 1)
+
+    told = (tmp_path / "one.log").read_text()
+    assert "SELFHEAL_COLLECTOR_TEXTFILE_DIRECTORY" in told
+    assert "SELFHEAL_WEB_" not in told
+    assert "SELFHEAL_CONFIG_" not in told
+
+
 @pytest.mark.parametrize(
     ("lived", "deaths_before", "pause", "deaths"),
     [

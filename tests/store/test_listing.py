@@ -147,6 +147,28 @@ def test_a_list_may_be_limited_to_one_state(store: Store, add: Callable[..., int
     assert rest["next"] is None
 
 
+def test_what_is_open_is_listed_by_itself_and_counted_whole(
+    store: Store, add: Callable[..., int], make_alert: Callable[..., Alert]
+) -> None:
+    heartbeat = {"alertname": "Watchdog", "severity": "none"}
+    store.write(lambda tx: tx.open_occurrence(make_alert("beat", labels=heartbeat), 1_000.0))
+    held = add(State.HELD)
+    add(State.SKIPPED)
+    watched = add(State.RUNNING, State.VERIFYING, State.WATCHING)
+    unknown = add(State.RUNNING, State.UNKNOWN)
+    store.write(lambda tx: tx.close_occurrence("made-2", 1_001.0, "resolved"))
+
+    with store.read() as reader:
+        alerts = [reader.open_alerts(2), reader.open_alerts(2, 4), reader.open_alerts(9, heartbeats=True)]
+        runs = [reader.open_remediations(2), reader.open_remediations(2, watched)]
+        runs += [reader.open_remediations(9, None, state) for state in ("unknown", "skipped")]
+
+    assert [[item["id"] for item in page["items"]] for page in alerts] == [["5", "4"], ["2"], ["5", "4", "2", "1"]]
+    assert [(page["next"], page["count"]) for page in alerts] == [("4", 3), (None, 3), (None, 4)]
+    assert [[int(item["id"]) for item in page["items"]] for page in runs] == [[unknown, watched], [held], [unknown], []]
+    assert [(page["next"], page["count"]) for page in runs] == [(str(watched), 3), (None, 3), (None, 1), (None, 0)]
+
+
 def test_every_alert_is_listed_with_its_fate(
     store: Store, add: Callable[..., int], make_alert: Callable[..., Alert]
 ) -> None:

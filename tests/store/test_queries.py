@@ -33,7 +33,18 @@ def test_every_query_fits_the_schema(store: Store, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["refresh_occurrence", "last_effect", "starts_of_target", "longest_waiting", "live_duplicate", "open_intents"],
+    [
+        "refresh_occurrence",
+        "last_effect",
+        "starts_of_target",
+        "longest_waiting",
+        "live_duplicate",
+        "open_intents",
+        "list_alerts_open",
+        "count_alerts_open",
+        "list_remediations_open",
+        "count_remediations_open",
+    ],
 )
 def test_what_is_asked_for_every_alert_never_reads_a_whole_table(store: Store, name: str) -> None:
     text = queries.queries()[name]

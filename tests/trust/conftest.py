@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Trial(Bench):
         """Nothing is ill any more, and Alertmanager says so."""
         ended = self.sources.firing
         self.sources.firing = self.sources.listed = []
-        self.deliver(*(alert(each.labels["item"], "resolved") for each in ended))
+        self.deliver(*(replace(each, status="resolved") for each in ended))
 
     def fixes(self, seconds: float = 8 * HOURS) -> None:
         """A run that is proven to have fixed it, then so much time; a request is answered with yes."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from benchmarks.rig import until
 from remediator import address
 from remediator.model import Mode
 from remediator.store import Tx
@@ -30,7 +31,14 @@ def program(tmp_path: Path) -> Iterator[Program]:
     with running(tmp_path) as found:
         (tmp_path / "playbooks" / "on_alert.yml").write_text(PROVING, "utf-8")
         found.app.reload()
+        # which versions are in force is stored by a turn of its own
+        until(lambda: "proving" in versions(found))
         yield found
+
+
+def versions(program: Program) -> Mapping[str, str]:
+    with program.app.store.read() as reader:
+        return reader.versions()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remediator.errors import RemediatorError, StoreUnavailable
-from remediator.model import Mode
+from remediator.model import ENDS, Mode
 from remediator.model.trust import Evidence
 from remediator.web import Delivery, Metrics, WebServer
 from selfheal.common.clock import SystemClock
@@ -139,12 +139,26 @@ class FakeService:
         self.asked.append((limit, before, state))
         return {"items": self.runs[:limit], "next": "6" if len(self.runs) > limit else None}
 
+    def open_remediations(self, limit: int, before: int | None = None, state: str | None = None) -> dict[str, Any]:
+        self.asked.append((limit, before, state, "open"))
+        found = [run for run in self.runs if run["state"] not in ENDS and state in (None, run["state"])]
+        return {"items": found[:limit], "next": None, "count": len(found)}
+
     def remediation_detail(self, id: int) -> dict[str, Any] | None:
         return self.details.get(id)
 
     def list_alerts(self, limit: int, before: int | None) -> dict[str, Any]:
         self.asked.append((limit, before))
         return {"items": self.alerts[:limit], "next": None}
+
+    def open_alerts(self, limit: int, before: int | None = None, *, heartbeats: bool = False) -> dict[str, Any]:
+        self.asked.append((limit, before, "open"))
+        found = [
+            each
+            for each in self.alerts
+            if each["status"] == "firing" and (heartbeats or each["labels"].get("severity") != "none")
+        ]
+        return {"items": found[:limit], "next": None, "count": len(found)}
 
     def status(self) -> dict[str, Any]:
         return {

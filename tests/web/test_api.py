@@ -40,6 +40,21 @@ def test_alerts_come_with_their_fate(site: Site) -> None:
     assert site.ask("GET", "/api/v1/alerts").json() == {"items": [ALERT], "next": None}
 
 
+def test_what_is_open_is_asked_for_and_counted(site: Site) -> None:
+    live = RUN | {"id": "6", "state": "unknown"}
+    over = ALERT | {"id": "2", "status": "resolved", "closed_at": "2026-01-01T00:01:00.000Z"}
+    site.service.runs, site.service.alerts = [RUN, live], [over, ALERT]
+
+    runs = site.ask("GET", "/api/v1/remediations?open=true&limit=9&cursor=8").json()
+    alerts = site.ask("GET", "/api/v1/alerts?open=true").json()
+    everything = site.ask("GET", "/api/v1/alerts?open=false").json()
+
+    assert runs == {"items": [live], "next": None, "count": 1}
+    assert alerts == {"items": [ALERT], "next": None, "count": 1}
+    assert everything == {"items": [over, ALERT], "next": None}
+    assert site.service.asked == [(9, 8, None, "open"), (50, None, "open"), (50, None)]
+
+
 def test_one_remediation_comes_with_everything(site: Site) -> None:
     assert site.ask("GET", "/api/v1/remediations/7").json() == DETAIL
 
@@ -57,7 +72,18 @@ def test_an_id_that_is_not_there_is_a_404(site: Site, id: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=501", "limit=-1", "limit=x", "limit=", "cursor=", "cursor=x", "cursor=-1", "state=gone"],
+    [
+        "limit=0",
+        "limit=501",
+        "limit=-1",
+        "limit=x",
+        "limit=",
+        "cursor=",
+        "cursor=x",
+        "cursor=-1",
+        "state=gone",
+        "open=yes",
+    ],
 )
 def test_a_wrong_question_is_a_400_that_says_what_is_right(site: Site, query: str) -> None:
     assert is_problem(site.ask("GET", f"/api/v1/remediations?{query}"), 400)

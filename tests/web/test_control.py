@@ -210,6 +210,7 @@ def test_the_dashboard_tells_what_is_on_and_what_waits(program: Program) -> None
     found = program.ask("GET", "/dashboard").json()
 
     assert [each["labels"]["item"] for each in found["firing"]] == ["a"]
+    assert found["firing_count"] == 1
     assert found["waiting_for_people"] == {"settle": [], "approve": []}
     assert found["status"]["host"] == "h1"
 

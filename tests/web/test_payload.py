@@ -29,6 +29,27 @@ def test_what_alertmanager_sends_is_read_whole() -> None:
     assert first.starts_at == 1_767_225_600.123456
     assert first.fingerprint == "abcdef0123456789"
     assert first.generator_url == "http://127.0.0.1:9090/graph?g0.expr=up"
+    assert (first.ends_at, second.ends_at) == (None, 1_767_225_660.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "ended"),
+    [
+        pytest.param("resolved", "2026-01-01T00:01:00.5Z", 1_767_225_660.5, id="told"),
+        pytest.param("resolved", "0001-01-01T00:00:00Z", None, id="the zero time"),
+        pytest.param("resolved", None, None, id="null"),
+        pytest.param("resolved", "later", None, id="no time"),
+        pytest.param("resolved", 1_767_225_660, None, id="a number"),
+        pytest.param("firing", "2026-01-01T00:01:00Z", None, id="the time limit of one that fires"),
+    ],
+)
+def test_when_it_ended_is_known_only_of_a_resolved_alert_that_says_so(
+    status: str, told: Any, ended: float | None
+) -> None:
+    found = deliver(alert(status=status, endsAt=told))
+
+    assert found.malformed == ()
+    assert [each.ends_at for each in found.alerts] == [ended]
 
 
 def test_grafana_and_unknown_fields_do_not_disturb() -> None:

@@ -10,7 +10,7 @@ from remediator.actions._services.contract import Verb
 from remediator.errors import ActionFailed, OutcomeUnknown, Refused
 from remediator.model import ArgumentType, Context, Json, Outcome, Plan
 from remediator.policy import VERBS, Command, Policy
-from remediator.shell import Finished, run_command
+from remediator.shell import Finished, run_command, trust
 
 argument = "service"
 type = ArgumentType.SERVICE
@@ -28,10 +28,11 @@ SHOWN_OUTPUT = 500
 def plan(verb: Verb, name: str, context: Context) -> Plan:
     """Given a service, return the commands that would run, by name: the policy's file holds them, and may hold secrets.
 
-    Raise Refused if the policy does not name the service.
+    Raise Refused if the policy does not name the service or others could have written one of its programs.
     """
     policy: Policy = context.policy
     detail: Json = {"service": name, "commands_digest": digest(policy.command(name))}
+    _trust_all(name, policy)
     if verb is Verb.START and _ask(name, context).ok:
         return Plan((), {**detail, "why": f"service {name!r} is well already"})
     commands = ("stop", "start") if verb is Verb.RESTART else ("start",)
@@ -41,10 +42,12 @@ def plan(verb: Verb, name: str, context: Context) -> Plan:
 def run(verb: Verb, plan: Plan, context: Context) -> Outcome:
     """Given a stored plan, stop the service (a failure of that is only noted), start it, and wait until it is well.
 
-    Raise Refused if the policy's commands are not those of the plan or what was to be started is well, ActionFailed if
-    nothing could be started, OutcomeUnknown if the start did not end in time.
+    Raise Refused, with nothing done, if the policy's commands are not those of the plan, others could have written one
+    of their programs, or what was to be started is well; ActionFailed if what is to be started cannot be asked for its
+    status; OutcomeUnknown if the start did not end in time.
     """
     service = _same_service(plan, context)
+    _trust_all(service, context.policy)
     if verb is Verb.START and _ask(service, context).ok:
         raise Refused(f"service {service!r} was started by somebody else since this was planned")
     context.reached("effect_begun")
@@ -85,6 +88,13 @@ def _same_service(plan: Plan, context: Context) -> str:
     return service
 
 
+def _trust_all(service: str, policy: Policy) -> None:
+    """Raise Refused if one of a service's programs is not to be trusted: what only stops it would leave it stopped."""
+    command = policy.command(service)
+    for verb in VERBS:
+        trust(policy, command.argv(verb)[0])
+
+
 def _ask(service: str, context: Context) -> Finished:
     return run_command(context.policy, service, "status", max(LEAST_SECONDS, _left(context)), context.monotonic)
 
@@ -104,7 +114,10 @@ def _stop(service: str, context: Context, effects: list[Json], detail: Json) -> 
 def _start(service: str, context: Context, effects: list[Json], detail: Json) -> Finished:
     try:
         finished = run_command(context.policy, service, "start", max(LEAST_SECONDS, _left(context)), context.monotonic)
-    except ActionFailed as error:
+    except (ActionFailed, Refused) as error:
+        if isinstance(error, Refused) and not effects:
+            raise
+        # that it was stopped must be told: a refusal would say that nothing was done
         detail["start"] = {"why": str(error)}
         return Finished(None, "", 0.0, str(error))
     effects.append({"kind": "command", "service": service, "verb": "start"})
@@ -125,7 +138,7 @@ def _becomes_well(service: str, context: Context, detail: Json) -> bool:
             finished = run_command(
                 context.policy, service, "status", max(LEAST_SECONDS, end_at - context.monotonic()), context.monotonic
             )
-        except ActionFailed as error:
+        except (ActionFailed, Refused) as error:
             detail["status"] = {"why": str(error)}
             return False
         detail["status"] = _told(finished)

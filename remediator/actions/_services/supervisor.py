@@ -12,10 +12,8 @@ argument = "program"
 type = ArgumentType.PROGRAM
 verbs = frozenset({Verb.RESTART, Verb.START})
 
-STOP_SHARE = 0.5
-"""The part of the time left that stopping may take: what hangs in it must still be started."""
 LEAST_SECONDS = 5.0
-"""What is given even when the time is over: what was stopped must not stay so."""
+"""What stopping leaves of the time to starting, and what is given even when the time is over."""
 _UP = ("RUNNING", "STARTING")
 _RETRIED = ("BACKOFF", "STARTING", "FATAL")
 """Between these a program that does not come up changes by itself, with another pid each time."""
@@ -51,10 +49,8 @@ def run(verb: Verb, plan: Plan, context: Context) -> Outcome:
     told = [str(item.get("verb")) for item in plan.items]
     context.reached("effect_begun")
     effects: list[Json] = []
-    if "stop" in told and seen.state not in _DOWN:
-        end_at = context.monotonic() + max(LEAST_SECONDS, (context.deadline - context.monotonic()) * STOP_SHARE)
-        if _stop(verb, name, context, end_at):
-            effects.append({"kind": argument, "program": name, "verb": "stop"})
+    if "stop" in told and seen.state not in _DOWN and _stop(verb, name, context):
+        effects.append({"kind": argument, "program": name, "verb": "stop"})
     why = _start(verb, name, context) if "start" in told else None
     if why is None and "start" in told:
         effects.append({"kind": argument, "program": name, "verb": "start"})
@@ -105,14 +101,24 @@ def _is_planned(detail: Json, seen: Program) -> bool:
     return all(detail.get(key) == value for key, value in _run_of(seen).items())
 
 
-def _stop(verb: Verb, name: str, context: Context, end_at: float) -> bool:
-    """Stop a program; return False if it had ended by itself. Raise ActionFailed or OutcomeUnknown."""
+def _stop(verb: Verb, name: str, context: Context) -> bool:
+    """Stop a program; return False if it had ended by itself.
+
+    Raise ActionFailed, or OutcomeUnknown if it still runs or ends: it cannot be started before it has ended.
+    """
+    # supervisord ends what it was once told to stop, however long that takes, and nobody but us starts it then
+    end_at = max(context.deadline - LEAST_SECONDS, context.monotonic() + LEAST_SECONDS)
     try:
         tell(name, verb.value, context, end_at, method="stop")
     except Fault as fault:
         if fault.code == Code.NOT_RUNNING:
             return False
         raise ActionFailed(f"supervisord would not stop {name!r}: {fault}") from fault
+    except OutcomeUnknown as error:
+        state = _after(verb, name, context).state
+        if state not in _DOWN:
+            what = f"program {name!r} is {state} and was not started again; it may end and stay so"
+            raise OutcomeUnknown(f"{error}; {what}") from error
     return True
 
 

@@ -12,6 +12,7 @@ SETTLEMENTS = ("done", "not-done", "give-up")
 WHAT = "remediation with this id"
 
 STATE = Field("state", "text", "only those in this state", choices=tuple(state.value for state in State))
+OPEN = Field("open", "switch", "only those that are not over, with their `count`", default=False)
 AS = Field("as", "text", "what became of the step whose outcome is unknown", required=True, choices=SETTLEMENTS)
 
 
@@ -19,7 +20,8 @@ def listed(call: Call) -> Json:
     """Return a page of remediations, the newest first."""
     limit, before = call.page
     with call.service.reader() as reader:
-        return reader.list_remediations(limit, before, call.query["state"])
+        asked = reader.open_remediations if call.query["open"] else reader.list_remediations
+        return asked(limit, before, call.query["state"])
 
 
 def one(call: Call) -> Json:
@@ -54,7 +56,13 @@ def find(service: Service, number: int) -> Json:
 
 ROUTES = (
     Route(
-        "GET", "/remediations", Role.VIEWER, listed, "Remediations, the newest first", "Remediations", (*PAGE, STATE)
+        "GET",
+        "/remediations",
+        Role.VIEWER,
+        listed,
+        "Remediations, the newest first",
+        "Remediations",
+        (*PAGE, STATE, OPEN),
     ),
     Route("GET", "/remediations/<id>", Role.VIEWER, one, "One remediation with everything about it", "Remediation"),
     Route(

@@ -38,6 +38,12 @@ def _page(name: str) -> Json:
     return _object(items={"type": "array", "items": _ref(name)}, next=_or_none(_ID))
 
 
+def _counted(name: str) -> Json:
+    """A page that tells, where only what is open is asked for, how many there are in all."""
+    page = _page(name)
+    return page | {"properties": page["properties"] | {"count": _COUNT}}
+
+
 _ALERT = _object(alertname=_TEXT, fingerprint=_TEXT, starts_at=_TIME, labels=_LABELS)
 _PAUSE = _object(who=_TEXT, why=_TEXT, until=_or_none(_TIME), hard=_SWITCH)
 _STOP = _object(who=_TEXT, why=_TEXT, since=_TIME, until=_or_none(_TIME))
@@ -70,7 +76,7 @@ _EVENT = {
 SCHEMAS: dict[str, Json] = {
     "Problem": _object(type=_TEXT, title=_TEXT, status={"type": "integer"}, detail=_TEXT),
     "ShortRemediation": _SHORT,
-    "Remediations": _page("ShortRemediation"),
+    "Remediations": _counted("ShortRemediation"),
     "Remediation": {
         "allOf": [_SHORT, _object(decisions=_OPENS, steps=_OPENS, evidence=_OPENS, events=_OPENS)],
     },
@@ -88,7 +94,7 @@ SCHEMAS: dict[str, Json] = {
         reason=_or_none(_TEXT),
         remediation_id=_or_none(_ID),
     ),
-    "Alerts": _page("Alert"),
+    "Alerts": _counted("Alert"),
     "Playbook": _object(name=_TEXT, title=_LABELS, mode=_one_of(Mode), written_mode=_one_of(Mode), steps=_OPENS),
     "Playbooks": _page("Playbook"),
     "Trust": _object(
@@ -189,6 +195,7 @@ SCHEMAS: dict[str, Json] = {
     "Dashboard": _object(
         status=_ref("Status"),
         firing={"type": "array", "items": _ref("Alert")},
+        firing_count=_COUNT,
         waiting_for_people=_object(settle={"type": "array", "items": _ID}, approve={"type": "array", "items": _ID}),
         breakers={"type": "array", "items": _ref("Breaker")},
         remediations={"type": "array", "items": _ref("ShortRemediation")},

@@ -9,7 +9,7 @@ from selfheal.common.keys import Role
 LATEST = 10
 """Remediations in the summary."""
 ALERTS = 200
-"""The newest alerts that the summary looks at."""
+"""Alerts that are on in the summary, at most; the newest."""
 
 
 def get(call: Call) -> Json:
@@ -27,12 +27,13 @@ def dashboard(call: Call) -> Json:
     status = call.service.status()
     with call.service.reader() as reader:
         runs = reader.list_remediations(LATEST, None)["items"]
-        alerts = reader.list_alerts(ALERTS, None)["items"]
+        firing = reader.open_alerts(ALERTS, heartbeats=True)
         unknown = reader.list_remediations(LATEST, None, State.UNKNOWN.value)["items"]
         asked = reader.list_approvals(LATEST, None, ApprovalState.OPEN.value)["items"]
     return {
         "status": status,
-        "firing": [alert for alert in alerts if alert["status"] == "firing"],
+        "firing": firing["items"],
+        "firing_count": firing["count"],
         "waiting_for_people": {
             "settle": [run["id"] for run in unknown],
             "approve": [request["id"] for request in asked],

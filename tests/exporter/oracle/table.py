@@ -175,6 +175,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         Way.MOMENT,
         "theirs falls when a thread of a living process ends; ours does not",
     ),
+    Difference(
+        PROCESS,
+        r"namedprocess_namegroup_\w+",
+        Way.MOMENT,
+        "of a command line the first 128 KiB are matched, theirs matches all of it: any user can start a process with "
+        "megabytes of arguments",
+    ),
     Difference(PROCESS, "-debug", Way.FLAG, "`--log.level=debug`"),
     Difference(PROCESS, "-man", Way.FLAG, "`--help`, and the documentation"),
     Difference(PROCESS, "-procfs", Way.FLAG, "`--path.procfs`, as in node_exporter"),
