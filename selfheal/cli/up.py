@@ -145,8 +145,11 @@ def _how_to_ask(state: Path) -> tuple[str, str]:
 def _result(options: argparse.Namespace, report: Report | None, texts: Catalog) -> int:
     if report is not None and options.json:
         print(json.dumps(report.as_json()), flush=True)
-    if report is None or options.until_healed is None:
+    if options.until_healed is None:
         return DONE
+    if report is None:
+        # it was stopped before everything had started
+        return FAILED
     if report.bystanders:
         _complain(texts.say("up.bystanders", count=len(report.bystanders), which="; ".join(report.bystanders)))
     if report.healed < options.until_healed:
