@@ -212,12 +212,12 @@ def watch(parts: Parts, remediation: Remediation) -> None:
     until = proven + spec.watch
     if firing or "came_back" in remediation.proof or _began_again(parts, remediation, proven):
         _came_back(parts, remediation, spec, now)
-    elif now >= until and firing is False and _is_gone(parts, remediation, spec):
-        # a series that is no longer there says of nothing that it held
-        _end_unseen(parts, remediation, Reason.SERIES_GONE, until, now)
-    elif now >= until and (firing is not None or gone or now >= until + BLIND_FOR):
-        # that it held is only said by whoever saw it
-        reason = Reason.HELD_WATCH if firing is False else Reason.RULE_CHANGED if gone else Reason.BLIND
+        return
+    reason = Reason.RULE_CHANGED if gone else Reason.BLIND
+    if firing is False and now >= until:
+        # that it held is only said by whoever saw it, and a series that is no longer there says nothing
+        reason = Reason.SERIES_GONE if _is_gone(parts, remediation, spec) else Reason.HELD_WATCH
+    if now >= until + (BLIND_FOR if reason in (Reason.BLIND, Reason.SERIES_GONE) else 0.0):
         parts.store.write(lambda tx: tx.move(remediation.id, State.SUCCEEDED, reason, now, verdict=Verdict.FIXED))
     else:
         step = _watch_step(parts, spec)
@@ -234,15 +234,6 @@ def _began_again(parts: Parts, remediation: Remediation, since: float) -> bool:
 def _is_gone(parts: Parts, remediation: Remediation, spec: Verify) -> bool:
     health = _health(parts, remediation, spec)
     return health is not None and health.gone
-
-
-def _end_unseen(parts: Parts, remediation: Remediation, reason: Reason, until: float, now: float) -> None:
-    """End a watch that saw nothing in the end, once it was waited for as for a Prometheus that does not answer."""
-    if now >= until + BLIND_FOR:
-        parts.store.write(lambda tx: tx.move(remediation.id, State.SUCCEEDED, reason, now, verdict=Verdict.FIXED))
-    else:
-        due = now + parts.config.scrape_interval
-        parts.store.write(lambda tx: tx.schedule("remediation", remediation.id, due))
 
 
 def _came_back(parts: Parts, remediation: Remediation, spec: Verify, wall: float) -> None:
